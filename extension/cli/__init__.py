@@ -1,0 +1,1 @@
+"""The door for shells: `headrace …`. Imports every floor, lazily."""

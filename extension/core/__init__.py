@@ -1,0 +1,1 @@
+"""Floor 0: the vocabulary of Headrace. Standard library only, no I/O."""

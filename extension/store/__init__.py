@@ -1,0 +1,1 @@
+"""Floor 1: the store that every process shares. The only place that knows SQLAlchemy."""

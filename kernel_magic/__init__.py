@@ -1,0 +1,1 @@
+"""Floor 2: what runs in the user's own Python process."""
