@@ -1,0 +1,144 @@
+"""What a process wants recorded, as plain data: the contract between recorders and sinks.
+
+A `Batch` holds JSON values only, so that the same batch can be written to the
+store, appended to a journal file, or sent over a kernel's comm or a cluster's
+channel (see DESIGN.md, "RecordSink").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from headrace.core.events import RUN_STATE
+from headrace.core.runs import RUN_COLUMNS
+
+#: A row of `runs`, values in the order of RUN_COLUMNS, JSON columns already text.
+RunRow = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Change:
+    """A state change of a run that is (or will be) in the store.
+
+    Parameters
+    ----------
+    run_id, root_id : str
+    attempt : int
+        The attempt that it belongs to: the fence.
+    state_type, state_name, message : str
+    at : int, µs
+    patch : mapping
+        Further columns of the run to set, JSON columns already text.
+    kind : str, default "run.state"
+        Event kind; anything else leaves the run's state alone and only patches.
+    payload : str, default "{}"
+        JSON text kept with the event.
+    """
+
+    run_id: str
+    root_id: str
+    attempt: int
+    state_type: str
+    state_name: str
+    message: str
+    at: int
+    patch: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = RUN_STATE
+    payload: str = "{}"
+
+
+@dataclass(slots=True)
+class Batch:
+    """A piece of record-keeping that is written in one transaction, in this order.
+
+    Parameters
+    ----------
+    runs : list of RunRow
+        New runs, as they stand at the end of the batch (born and perhaps ended in it).
+    births : list of Change
+        State changes of the runs in `runs`: their history, already part of the row.
+    changes : list of Change
+        State changes of runs written before.
+    edges : list of (run_id, upstream_id, kind, name)
+    logs : list of (run_id, root_id, at, level, logger, message)
+    outputs : list of (run_id, root_id, position, at, output) with `output` as JSON text
+    events : list of (at, kind, run_id, root_id, subject_id, owner, payload)
+    """
+
+    runs: list[RunRow] = field(default_factory=list)
+    births: list[Change] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    edges: list[tuple[str, str, str, str]] = field(default_factory=list)
+    logs: list[tuple[str, str, int, int, str, str]] = field(default_factory=list)
+    outputs: list[tuple[str, str, int, int, str]] = field(default_factory=list)
+    events: list[tuple[int, str, str | None, str | None, str | None, str | None, str]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.births or self.changes or self.edges or self.logs or self.outputs or self.events)
+
+    def to_json(self) -> str:
+        """Return the batch as one line of JSON."""
+        change = lambda c: [getattr(c, name) for name in Change.__slots__]  # noqa: E731
+        return json.dumps(
+            {
+                "columns": RUN_COLUMNS,
+                "runs": self.runs,
+                "births": [change(c) for c in self.births],
+                "changes": [change(c) for c in self.changes],
+                "edges": self.edges,
+                "logs": self.logs,
+                "outputs": self.outputs,
+                "events": self.events,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, line: str) -> Batch:
+        """Rebuild a batch from `to_json`'s line; unknown columns of another version are dropped.
+
+        Raises
+        ------
+        ValueError
+            The line is no batch.
+        """
+        data = json.loads(line)
+        if not isinstance(data, dict) or "runs" not in data:
+            raise ValueError("not a batch of records")
+        columns = list(data["columns"])
+        place = [columns.index(name) if name in columns else None for name in RUN_COLUMNS]
+        return cls(
+            runs=[tuple(None if i is None else row[i] for i in place) for row in data["runs"]],
+            births=[Change(*c) for c in data["births"]],
+            changes=[Change(*c) for c in data["changes"]],
+            edges=[tuple(e) for e in data["edges"]],
+            logs=[tuple(e) for e in data["logs"]],
+            outputs=[tuple(e) for e in data["outputs"]],
+            events=[tuple(e) for e in data["events"]],
+        )
+
+
+class RecordSink(Protocol):
+    """Where batches go: the store, a journal file, or a relay to another process."""
+
+    def write(self, batch: Batch) -> list[str]:
+        """Record a batch durably, all or nothing.
+
+        Returns
+        -------
+        list of str
+            Ids of runs whose changes were refused by the fence (a newer attempt or a final state stands).
+
+        Raises
+        ------
+        headrace.core.errors.StoreError
+            Nothing was recorded; the same batch may be tried again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...

@@ -1,0 +1,171 @@
+"""Where Headrace keeps its state, and every `HEADRACE_*` variable: the one file that reads the environment.
+
+One store for all processes of a person (DESIGN.md, "One store"): argument >
+`HEADRACE_DATABASE_URL` / `HEADRACE_DATA_DIR` > `headrace.toml` on Jupyter's
+config path > Jupyter's data directory.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+DATABASE_URL = "HEADRACE_DATABASE_URL"
+DATA_DIR = "HEADRACE_DATA_DIR"
+HANDED = "HEADRACE_STORE_FILE"
+
+
+def _jupyter_dirs(kind: str) -> list[Path]:
+    """Jupyter's own folders, without importing jupyter_core when it is not installed."""
+    try:
+        from jupyter_core import paths
+    except ImportError:
+        home = Path.home()
+        if kind == "data":
+            return [Path(os.environ.get("JUPYTER_DATA_DIR", home / ".local" / "share" / "jupyter"))]
+        return [Path(os.environ.get("JUPYTER_CONFIG_DIR", home / ".jupyter"))]
+    if kind == "data":
+        return [Path(paths.jupyter_data_dir())]
+    return [Path(p) for p in paths.jupyter_config_path()]
+
+
+def _toml(path: Path) -> dict[str, object]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    with path.open("rb") as file:
+        return tomllib.load(file)
+
+
+@lru_cache(maxsize=8)
+def _configured(paths: tuple[str, ...]) -> tuple[dict[str, object], str]:
+    for folder in paths:
+        path = Path(folder) / "headrace.toml"
+        if path.is_file():
+            return _toml(path), str(path)
+    return {}, ""
+
+
+def configuration() -> tuple[dict[str, object], str]:
+    """Return the settings of the first `headrace.toml` on Jupyter's config path, and its path ("" if there is none)."""
+    return _configured(tuple(str(p) for p in _jupyter_dirs("config")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePlace:
+    """Which store this process uses, and why.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy database URL.
+    data_dir : Path
+        Folder for results, keys, journals and, with SQLite, the database.
+    source : str
+        What decided: "argument", a variable's name, a file's path, or "default".
+    """
+
+    url: str
+    data_dir: Path
+    source: str
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The database file, None when it is not SQLite."""
+        prefix = "sqlite:///"
+        return Path(self.url[len(prefix) :]) if self.url.startswith(prefix) else None
+
+
+def data_dir() -> Path:
+    """Return the folder of Headrace's state (not created here)."""
+    return find_store().data_dir
+
+
+def find_store(url: str | None = None) -> StorePlace:
+    """Find the store that this process is to use.
+
+    Parameters
+    ----------
+    url : str or None, default None
+        An explicit database URL; it wins.
+
+    Returns
+    -------
+    StorePlace
+    """
+    settings, where = configuration()
+    folder, folder_source = os.environ.get(DATA_DIR), DATA_DIR
+    if not folder:
+        folder, folder_source = settings.get("data_dir") and str(settings["data_dir"]), where
+    if not folder:
+        folder, folder_source = str(_jupyter_dirs("data")[0] / "headrace"), "default"
+    base = Path(folder).expanduser()
+    for candidate, source in (
+        (url, "argument"),
+        (os.environ.get(DATABASE_URL), DATABASE_URL),
+    ):
+        if candidate:
+            return StorePlace(url=_driver(candidate), data_dir=base, source=source)
+    if folder_source != DATA_DIR and settings.get("database_url"):
+        return StorePlace(url=_driver(str(settings["database_url"])), data_dir=base, source=where)
+    return StorePlace(url=f"sqlite:///{base / 'headrace.db'}", data_dir=base, source=folder_source)
+
+
+def _driver(url: str) -> str:
+    """Name psycopg 3 in PostgreSQL URLs, and turn a bare path into an SQLite URL."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url[len(prefix) :]
+    return url if "://" in url else f"sqlite:///{Path(url).expanduser().absolute()}"
+
+
+def runtime_dir() -> Path:
+    """Return the local, per-login folder for owner files (created, mode 0700).
+
+    It must be on a local disk and the same for all processes of a login on one machine.
+    """
+    base = os.environ.get("HEADRACE_RUNTIME_DIR")
+    if base:
+        path = Path(base)
+    else:
+        uid = os.getuid() if hasattr(os, "getuid") else user_name()
+        path = Path(tempfile.gettempdir()) / f"headrace-{uid}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+@lru_cache(maxsize=1)
+def user_name() -> str:
+    """Return the login name that owns this process's runs (`HEADRACE_OWNER` overrides it)."""
+    override = os.environ.get("HEADRACE_OWNER")
+    if override:
+        return override
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid()) if hasattr(os, "getuid") else "user"
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """Return a yes/no variable `HEADRACE_<NAME>`."""
+    value = os.environ.get(f"HEADRACE_{name}")
+    return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
+
+
+def text(name: str, default: str = "") -> str:
+    """Return a text variable `HEADRACE_<NAME>`."""
+    return os.environ.get(f"HEADRACE_{name}", default)
+
+
+def number(name: str, default: float) -> float:
+    """Return a numeric variable `HEADRACE_<NAME>`; a value that is no number counts as unset."""
+    try:
+        return float(os.environ[f"HEADRACE_{name}"])
+    except (KeyError, ValueError):
+        return default
