@@ -64,7 +64,7 @@ class Batch:
         State changes of runs written before.
     edges : list of (run_id, upstream_id, kind, name)
     logs : list of (run_id, root_id, at, level, logger, message)
-    outputs : list of (run_id, root_id, position, at, output) with `output` as JSON text
+    outputs : list of (run_id, root_id, position, at, output) with `output` as JSON text; "" cuts off from `position` on
     events : list of (at, kind, run_id, root_id, subject_id, owner, payload)
     """
 
@@ -81,13 +81,12 @@ class Batch:
 
     def to_json(self) -> str:
         """Return the batch as one line of JSON."""
-        change = lambda c: [getattr(c, name) for name in Change.__slots__]  # noqa: E731
         return json.dumps(
             {
                 "columns": RUN_COLUMNS,
                 "runs": self.runs,
-                "births": [change(c) for c in self.births],
-                "changes": [change(c) for c in self.changes],
+                "births": [_fields(c) for c in self.births],
+                "changes": [_fields(c) for c in self.changes],
                 "edges": self.edges,
                 "logs": self.logs,
                 "outputs": self.outputs,
@@ -119,6 +118,10 @@ class Batch:
             outputs=[tuple(e) for e in data["outputs"]],
             events=[tuple(e) for e in data["events"]],
         )
+
+
+def _fields(change: Change) -> list[Any]:
+    return [getattr(change, name) for name in Change.__slots__]
 
 
 class RecordSink(Protocol):

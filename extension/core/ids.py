@@ -35,7 +35,9 @@ def new_id() -> str:
     n = next(_count)
     head = f"{ms:012x}"
     # 12 + 14 bits of counter keep ids of one millisecond in order; the process part keeps processes apart.
-    return f"{head[:8]}-{head[8:]}-7{(n >> 14) & 0xFFF:03x}-{0x8000 | (n & 0x3FFF):04x}-{_tail}{os.getpid() & 0xFFFF:04x}"
+    return (
+        f"{head[:8]}-{head[8:]}-7{(n >> 14) & 0xFFF:03x}-{0x8000 | (n & 0x3FFF):04x}-{_tail}{os.getpid() & 0xFFFF:04x}"
+    )
 
 
 def is_id(text: object) -> bool:

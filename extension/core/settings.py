@@ -100,9 +100,9 @@ def find_store(url: str | None = None) -> StorePlace:
     StorePlace
     """
     settings, where = configuration()
-    folder, folder_source = os.environ.get(DATA_DIR), DATA_DIR
+    folder, folder_source = os.environ.get(DATA_DIR, ""), DATA_DIR
     if not folder:
-        folder, folder_source = settings.get("data_dir") and str(settings["data_dir"]), where
+        folder, folder_source = str(settings.get("data_dir") or ""), where
     if not folder:
         folder, folder_source = str(_jupyter_dirs("data")[0] / "headrace"), "default"
     base = Path(folder).expanduser()

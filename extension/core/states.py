@@ -79,8 +79,14 @@ def can_move(old: StateType, new: StateType, new_name: str = "") -> bool:
 def check_move(old: StateType, new: StateType, new_name: str = "") -> None:
     """Raise `InvalidTransition` if a run in `old` may not move to `new`."""
     if not can_move(old, new, new_name):
-        why = "a finished run is final" if old in TERMINAL else "the table of moves in headrace.core.states has no such pair"
-        raise InvalidTransition(f"A run cannot go from {old.value} to {new.value} ({new_name or NAMES[new][0]}): {why}.")
+        why = (
+            "a finished run is final"
+            if old in TERMINAL
+            else "the table of moves in headrace.core.states has no such pair"
+        )
+        raise InvalidTransition(
+            f"A run cannot go from {old.value} to {new.value} ({new_name or NAMES[new][0]}): {why}."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,33 @@ from headrace.core.events import Event
 from headrace.core.runs import Edge, LogLine, Run
 
 _INSTANTS = ("state_at", "created_at", "scheduled_at", "started_at", "ended_at", "slot_at", "heartbeat_at")
-_PLAIN = (
-    "id root_id parent_id name definition definition_key version owner host attempt max_attempts state_name "
-    "state_message deployment_id schedule_id trigger resumed_from_id notebook_path document_id cell_id cell_index "
-    "kernel_id pool priority pid"
-).split()
+_PLAIN = [
+    "id",
+    "root_id",
+    "parent_id",
+    "name",
+    "definition",
+    "definition_key",
+    "version",
+    "owner",
+    "host",
+    "attempt",
+    "max_attempts",
+    "state_name",
+    "state_message",
+    "deployment_id",
+    "schedule_id",
+    "trigger",
+    "resumed_from_id",
+    "notebook_path",
+    "document_id",
+    "cell_id",
+    "cell_index",
+    "kernel_id",
+    "pool",
+    "priority",
+    "pid",
+]
 
 
 def run_to_wire(run: Run, *, full: bool = False) -> dict[str, Any]:
@@ -37,7 +59,9 @@ def run_to_wire(run: Run, *, full: bool = False) -> dict[str, Any]:
     data["tags"] = list(run.tags)
     data["progress"] = run.details.get("progress")
     data["cached"] = run.state_name == "Cached"
-    data["error_summary"] = None if not run.error else f"{run.error.get('type', '')}: {run.error.get('message', '')}"[:300]
+    data["error_summary"] = (
+        None if not run.error else f"{run.error.get('type', '')}: {run.error.get('message', '')}"[:300]
+    )
     if full:
         for name in ("parameters", "error", "result", "cache", "details"):
             value = getattr(run, name)

@@ -1,1 +1,129 @@
-"""Floor 1: the store that every process shares. The only place that knows SQLAlchemy."""
+"""Floor 1: the store that every process shares. The only place that knows SQLAlchemy.
+
+The store speaks the domain's verbs and hides its tables::
+
+    store = get_store()
+    store.runs.get(run_id)
+    store.logs.lines(run_id, offset=0, limit=200)
+    store.journal.after(seq)
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from headrace.core.clock import SYSTEM_CLOCK, Clock
+from headrace.core.settings import StorePlace, find_store
+
+if TYPE_CHECKING:
+    from headrace.store.documents import Documents
+    from headrace.store.journal import Journal
+    from headrace.store.logs import Logs
+    from headrace.store.recorder import Recorder
+    from headrace.store.runs import Runs
+
+
+class Store:
+    """One store, opened and at the right schema.
+
+    Parameters
+    ----------
+    place : StorePlace or None, default what `find_store` finds
+    clock : Clock, default the system's
+    upgrade : bool or None, default None
+        See `headrace.store.upgrade.ensure_schema`.
+
+    Raises
+    ------
+    StoreError
+        It cannot be opened; the message says why and what to do.
+    """
+
+    def __init__(
+        self, place: StorePlace | None = None, *, clock: Clock = SYSTEM_CLOCK, upgrade: bool | None = None
+    ) -> None:
+        from headrace.store.database import Database
+        from headrace.store.upgrade import ensure_schema
+
+        self.place = place or find_store()
+        self.database = Database(self.place, clock=clock)
+        self.schema = ensure_schema(self.database, upgrade=upgrade)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that the store reads."""
+        return self.database.clock
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Runs: create, advance, find, list, delete."""
+        from headrace.store.runs import Runs
+
+        return Runs(self.database)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of events."""
+        from headrace.store.journal import Journal
+
+        return Journal(self.database)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """Log lines and cell outputs."""
+        from headrace.store.logs import Logs
+
+        return Logs(self.database)
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Notebooks as documents."""
+        from headrace.store.documents import Documents
+
+        return Documents(self.database)
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """This process's recorder."""
+        from headrace.store.recorder import Recorder
+
+        return Recorder(self)
+
+    @cached_property
+    def instance(self) -> str:
+        """The id that was given to this store when it was made."""
+        with self.database.read() as connection:
+            return str(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'instance'").scalar())
+
+    def close(self) -> None:
+        """Write what waits and close every connection."""
+        if "recorder" in self.__dict__:
+            self.recorder.close()
+        self.database.close()
+
+
+_lock = threading.Lock()
+_stores: dict[tuple[int, str], Store] = {}
+
+
+def get_store(url: str | None = None) -> Store:
+    """Return this process's store (opened at the first call; one per process and URL)."""
+    place = find_store(url)
+    key = (os.getpid(), place.url)
+    with _lock:
+        store = _stores.get(key)
+        if store is None:
+            store = _stores[key] = Store(place)
+        return store
+
+
+def forget_stores() -> None:
+    """Close this process's stores, so that the next call of `get_store` looks anew (tests, changed settings)."""
+    with _lock:
+        for (pid, _url), store in list(_stores.items()):
+            if pid == os.getpid():
+                store.close()
+        _stores.clear()

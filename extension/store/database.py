@@ -1,0 +1,247 @@
+"""One database: how it is opened, how transactions begin, how its errors are told.
+
+SQLite's rules (DESIGN.md, "What makes the promises true"): WAL, driver
+autocommit with our own BEGIN, every write transaction begins IMMEDIATE
+(SQLAlchemy's default loses updates in read-then-write and fails with
+"locked" whatever the timeout), `synchronous` NORMAL for run records and FULL
+for what is acknowledged to a caller.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from headrace.core.clock import SYSTEM_CLOCK, Clock
+from headrace.core.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
+from headrace.core.failpoints import reach
+from headrace.core.settings import StorePlace
+
+#: How long SQLite waits for another writer, ms (reliability.md: 8 writers wait 0.53 s at worst).
+BUSY_TIMEOUT_MS = 30_000
+#: The advisory lock that makes sequence numbers equal commit order on PostgreSQL.
+JOURNAL_LOCK = 0x4EAD_0001
+#: The channel on which PostgreSQL tells listeners that the journal grew.
+CHANNEL = "headrace"
+
+
+class Database:
+    """Connections and transactions.
+
+    Parameters
+    ----------
+    place : StorePlace
+        Which database.
+    clock : Clock, default the system's
+    busy_timeout_ms : int, default 30000
+        How long a writer waits for another one on SQLite.
+    """
+
+    def __init__(
+        self, place: StorePlace, *, clock: Clock = SYSTEM_CLOCK, busy_timeout_ms: int = BUSY_TIMEOUT_MS
+    ) -> None:
+        self.place = place
+        self.clock = clock
+        self.busy_timeout_ms = busy_timeout_ms
+        self.dialect = "sqlite" if place.url.startswith("sqlite") else "postgresql"
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        self._watch: Any = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        """Forget the parent's connections without closing them: they are the parent's."""
+        self._lock = threading.Lock()
+        self._watch = None
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+            self._engine = None
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine, made when first used."""
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = self._make_engine()
+        return self._engine
+
+    def _make_engine(self) -> Engine:
+        if self.dialect != "sqlite":
+            try:
+                return sa.create_engine(
+                    self.place.url,
+                    pool_size=2,
+                    max_overflow=8,
+                    pool_pre_ping=True,
+                    pool_recycle=300,
+                    connect_args={"prepare_threshold": None, "connect_timeout": 10},
+                )
+            except ImportError as error:
+                raise StoreUnavailable(
+                    'This store is PostgreSQL, and its driver is not installed: pip install "headrace[postgres]".'
+                ) from error
+        path = self.place.sqlite_path
+        assert path is not None
+        self._make_private(path)
+        engine = sa.create_engine(self.place.url, connect_args={"timeout": self.busy_timeout_ms / 1000}, pool_size=4)
+        sa.event.listen(engine, "connect", self._on_sqlite_connect)
+        sa.event.listen(engine, "begin", _on_sqlite_begin)
+        return engine
+
+    def _make_private(self, path: Any) -> None:
+        """Create folder (0700) and file (0600) whatever the umask."""
+        try:
+            if not path.parent.exists():
+                path.parent.mkdir(mode=0o700, parents=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The store {path} cannot be written ({error.strerror}); "
+                "set HEADRACE_DATA_DIR to a folder you may write to."
+            ) from error
+
+    def _on_sqlite_connect(self, connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={self.busy_timeout_ms}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA cache_size=-16000")
+        cursor.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that only reads.
+
+        Raises
+        ------
+        StoreError
+            The database cannot do it now; the message says why.
+        """
+        try:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise self._translate(error) from error
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Open a transaction that writes; it is committed at the end of the block.
+
+        Parameters
+        ----------
+        durable : bool, default False
+            Commit so that it survives a power cut, not only the death of every process.
+
+        Raises
+        ------
+        StoreError
+            Nothing was written.
+        """
+        try:
+            with self.engine.connect() as connection:
+                if self.dialect == "sqlite":
+                    connection = connection.execution_options(headrace_begin="BEGIN IMMEDIATE")
+                    if durable:
+                        connection.connection.driver_connection.execute("PRAGMA synchronous=FULL")  # type: ignore[union-attr]
+                    try:
+                        with connection.begin():
+                            yield connection
+                            reach("before_commit")
+                    finally:
+                        if durable:
+                            connection.connection.driver_connection.execute("PRAGMA synchronous=NORMAL")  # type: ignore[union-attr]
+                else:
+                    with connection.begin():
+                        yield connection
+                        reach("before_commit")
+            reach("after_commit_before_ack")
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: Exception) -> Exception:
+        """Turn a driver's error into ours; programming errors stay what they are."""
+        text = str(getattr(error, "orig", error)).strip()
+        low = text.lower()
+        where = str(self.place.sqlite_path or "the PostgreSQL store")
+        if "a finished run is final" in low or "state of a finished run is final" in low:
+            return error
+        if "locked" in low or "busy" in low:
+            return StoreUnavailable(f"The store {where} is locked by another process; try again in a moment.")
+        if "full" in low or "no space" in low:
+            return StoreFull(f"The disk under the store {where} is full; free some space. Nothing was lost.")
+        if "malformed" in low or "not a database" in low or "corrupt" in low:
+            return StoreCorrupt(f"The store {where} is damaged ({text}); it was not changed. See `headrace doctor`.")
+        if isinstance(error, sa.exc.TimeoutError) or getattr(error, "connection_invalidated", False):
+            return StoreUnavailable(f"The store {where} did not answer: {text}")
+        if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            if "readonly" in low or "read-only" in low or "unable to open" in low:
+                return StoreUnavailable(
+                    f"The store {where} cannot be written: {text}. Set HEADRACE_DATA_DIR to a folder you may write to."
+                )
+            return StoreUnavailable(f"The store {where} cannot be used: {text}")
+        return error
+
+    def data_version(self) -> int:
+        """Return a number that changes whenever another connection committed (SQLite; 3 µs)."""
+        if self._watch is None:
+            self._watch = self.engine.raw_connection()
+        return int(self._watch.driver_connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def sql(self, statement: str) -> str:
+        """Return driver SQL written with `?` in this driver's own spelling."""
+        return statement if self.dialect == "sqlite" else statement.replace("?", "%s")
+
+    def now_us(self, connection: Connection) -> int:
+        """Return the database's own time, µs: the clock by which leases of several hosts are compared."""
+        if self.dialect == "sqlite":
+            return self.clock.now_us()
+        row = connection.exec_driver_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").one()
+        return int(row[0])
+
+    def lock_journal(self, connection: Connection) -> None:
+        """Take the lock that makes sequence equal commit order, until the transaction's end (PostgreSQL)."""
+        if self.dialect == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (JOURNAL_LOCK,))
+
+    def notify(self, connection: Connection) -> None:
+        """Wake the listeners when this transaction commits (PostgreSQL)."""
+        if self.dialect == "postgresql":
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+            if self._engine is not None:
+                self._engine.dispose()
+                self._engine = None
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("headrace_begin", "BEGIN"))
+
+
+def retry_locked(call: Any, *, seconds: float = 30.0) -> Any:
+    """Call until the store is no longer locked, at most `seconds`, with growing waits from 10 ms to 0.5 s."""
+    deadline, wait = time.monotonic() + seconds, 0.01
+    while True:
+        try:
+            return call()
+        except StoreError:
+            if time.monotonic() + wait > deadline:
+                raise
+            time.sleep(wait)
+            wait = min(0.5, wait * 2)

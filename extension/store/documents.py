@@ -1,0 +1,141 @@
+"""Notebooks as documents: cell ids, order and source, as the panel, a runner or the saved file last said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from headrace.core.batch import Batch
+from headrace.core.errors import Conflict
+from headrace.core.events import DOCUMENT_CHANGED
+from headrace.core.ids import new_id
+from headrace.store import schema as t
+from headrace.store.database import Database
+from headrace.store.rows import dumps
+from headrace.store.writing import write_batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A notebook as it was last seen.
+
+    Parameters
+    ----------
+    id : str
+        The document's identity: it stays the same when the file is renamed.
+    path : str
+        Absolute path of the file, or a name for what has no file.
+    owner : str
+    kernel_id : str or None
+    revision : int
+        Grows with every change.
+    cells : sequence of {id, cell_type, source, metadata}
+    metadata : mapping
+        The notebook's.
+    source : str
+        "panel", "runner" or "file".
+    digest : str or None
+        SHA-256 of the file it was read from.
+    updated_at : int, µs
+    """
+
+    id: str
+    path: str
+    owner: str = ""
+    kernel_id: str | None = None
+    revision: int = 0
+    cells: Sequence[Mapping[str, Any]] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    digest: str | None = None
+    updated_at: int = 0
+
+
+def _record(row: Any) -> Document:
+    values = dict(row._mapping)
+    values["cells"] = tuple(json.loads(values["cells"]))
+    values["metadata"] = json.loads(values["metadata"])
+    return Document(**values)
+
+
+class Documents:
+    """The store's verbs for documents.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def find(self, document_id: str) -> Document | None:
+        """Return a document, None if there is none."""
+        return self._first(t.documents.c.id == document_id)
+
+    def at_path(self, path: str) -> Document | None:
+        """Return the newest document of a path, None if there is none."""
+        return self._first(t.documents.c.path == path)
+
+    def of_kernel(self, kernel_id: str) -> Document | None:
+        """Return the newest document that a kernel belongs to, None if there is none."""
+        return self._first(t.documents.c.kernel_id == kernel_id)
+
+    def _first(self, condition: Any) -> Document | None:
+        query = sa.select(t.documents).where(condition).order_by(t.documents.c.updated_at.desc()).limit(1)
+        with self._db.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _record(row)
+
+    def save(self, document: Document, *, force: bool = False) -> Document:
+        """Store a document; identity is found by path and shared cell ids where `id` is empty.
+
+        A document whose path is new but which shares most of its cell ids with a document whose file is
+        gone is that one renamed; the caller decides and gives the id.
+
+        Parameters
+        ----------
+        document : Document
+        force : bool, default False
+            Store it even when a newer revision is there.
+
+        Raises
+        ------
+        Conflict
+            A newer revision is there.
+        """
+        now = self._db.clock.now_us()
+        with self._db.write() as connection:
+            held = None
+            if document.id:
+                held = connection.execute(sa.select(t.documents).where(t.documents.c.id == document.id)).first()
+            else:
+                query = sa.select(t.documents).where(t.documents.c.path == document.path)
+                held = connection.execute(query.order_by(t.documents.c.updated_at.desc()).limit(1)).first()
+            if held is not None and not force and document.revision < held.revision:
+                raise Conflict(f"A newer revision of {document.path} is known ({held.revision}).", field="revision")
+            values = {
+                "id": held.id if held is not None else (document.id or new_id()),
+                "path": document.path,
+                "owner": document.owner,
+                "kernel_id": document.kernel_id or (held.kernel_id if held is not None else None),
+                "revision": document.revision
+                if held is None
+                else max(document.revision, held.revision + 1 if force else 0),
+                "cells": dumps(list(document.cells)),
+                "metadata": dumps(dict(document.metadata)),
+                "source": document.source,
+                "digest": document.digest,
+                "updated_at": now,
+            }
+            if held is None:
+                connection.execute(sa.insert(t.documents).values(**values))
+            else:
+                connection.execute(sa.update(t.documents).where(t.documents.c.id == held.id).values(**values))
+            event = (now, DOCUMENT_CHANGED, None, None, str(values["id"]), document.owner, "{}")
+            write_batch(self._db, connection, Batch(events=[event]))
+            return _record(connection.execute(sa.select(t.documents).where(t.documents.c.id == values["id"])).one())

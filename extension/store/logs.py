@@ -1,0 +1,98 @@
+"""Log lines and cell outputs: appended in batches, read by ranges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from headrace.core.runs import LogLine
+from headrace.store import schema as t
+from headrace.store.database import Database
+
+
+class Logs:
+    """The store's verbs for logs and outputs.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def _where(self, run_id: str, *, tree: bool, level: int, search: str) -> list[Any]:
+        c = t.logs.c
+        found = [(c.root_id if tree else c.run_id) == run_id]
+        if level:
+            found.append(c.level >= level)
+        if search:
+            found.append(c.message.icontains(search, autoescape=True))
+        return found
+
+    def count(self, run_id: str, *, tree: bool = True, level: int = 0, search: str = "") -> int:
+        """Return how many lines a run (or the tree below a root run) has."""
+        query = (
+            sa.select(sa.func.count())
+            .select_from(t.logs)
+            .where(*self._where(run_id, tree=tree, level=level, search=search))
+        )
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    def lines(
+        self, run_id: str, *, offset: int = 0, limit: int = 200, tree: bool = True, level: int = 0, search: str = ""
+    ) -> list[LogLine]:
+        """Return a range of lines.
+
+        Parameters
+        ----------
+        run_id : str
+            A run; a root run with `tree`.
+        offset, limit : int
+            Which lines, counted from 0.
+        tree : bool, default True
+            All lines of the tree rather than this run's own.
+        level : int, default 0
+            Only lines of at least this level.
+        search : str, default ""
+            Only lines that contain it, whatever the case.
+        """
+        query = sa.select(t.logs).where(*self._where(run_id, tree=tree, level=level, search=search))
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(t.logs.c.seq).offset(offset).limit(limit))
+            return [LogLine(**row._mapping) for row in rows]
+
+    def stream(self, run_id: str, *, tree: bool = True, page: int = 5000) -> Iterator[LogLine]:
+        """Yield every line, a page at a time, without holding them all."""
+        seq = 0
+        while True:
+            query = sa.select(t.logs).where(*self._where(run_id, tree=tree, level=0, search=""), t.logs.c.seq > seq)
+            with self._db.read() as connection:
+                rows = connection.execute(query.order_by(t.logs.c.seq).limit(page)).all()
+            if not rows:
+                return
+            yield from (LogLine(**row._mapping) for row in rows)
+            seq = rows[-1].seq
+
+    def outputs(self, run_id: str) -> list[dict[str, Any]]:
+        """Return a cell run's outputs (nbformat), in order."""
+        query = sa.select(t.outputs.c.output).where(t.outputs.c.run_id == run_id).order_by(t.outputs.c.position)
+        with self._db.read() as connection:
+            return [json.loads(row.output) for row in connection.execute(query)]
+
+    def outputs_of_tree(self, root_id: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the outputs of every run of a tree, by run id."""
+        query = (
+            sa.select(t.outputs)
+            .where(t.outputs.c.root_id == root_id)
+            .order_by(t.outputs.c.run_id, t.outputs.c.position)
+        )
+        found: dict[str, list[dict[str, Any]]] = {}
+        with self._db.read() as connection:
+            for row in connection.execute(query):
+                found.setdefault(row.run_id, []).append(json.loads(row.output))
+        return found

@@ -1,0 +1,410 @@
+"""Runs in the store: create, advance (a compare-and-set), find, list, delete; the graph of a tree."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from headrace.core.batch import Batch, Change
+from headrace.core.errors import Conflict, InvalidTransition, NotFound, UsageError
+from headrace.core.events import RUN_CANCEL_REQUESTED, RUN_DELETED, RUN_STATE, Event
+from headrace.core.runs import Edge, EdgeKind, Run, RunFilter
+from headrace.core.states import TERMINAL, StateType, can_move
+from headrace.store import schema as t
+from headrace.store.database import Database
+from headrace.store.rows import row_event, row_run, run_row, run_values
+from headrace.store.writing import write_batch
+
+_TERMINAL = tuple(s.value for s in TERMINAL)
+#: What lists may be sorted by. `duration` is of finished runs.
+SORTS: dict[str, Any] = {
+    "created_at": t.runs.c.created_at,
+    "started_at": sa.func.coalesce(t.runs.c.started_at, 0),
+    "ended_at": sa.func.coalesce(t.runs.c.ended_at, 0),
+    "name": t.runs.c.name,
+    "duration": sa.func.coalesce(t.runs.c.ended_at - t.runs.c.started_at, 0),
+}
+
+
+class Runs:
+    """The store's verbs for runs.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def create(self, run: Run, *, durable: bool = True) -> Run:
+        """Store a new run with its first state.
+
+        Raises
+        ------
+        Conflict
+            A run with this idempotency key is there already; its id is in the message's end.
+        """
+        with self._db.write(durable=durable) as connection:
+            self.create_in(connection, run)
+        return run
+
+    def create_in(self, connection: Connection, run: Run) -> None:
+        """Store a new run in the caller's transaction."""
+        if run.idempotency_key is not None:
+            held = connection.execute(
+                sa.select(t.runs.c.id).where(
+                    t.runs.c.owner == run.owner, t.runs.c.idempotency_key == run.idempotency_key
+                )
+            ).scalar()
+            if held is not None:
+                raise Conflict(f"There is a run with the idempotency key {run.idempotency_key!r} already: {held}")
+        birth = Change(
+            run.id, run.root_id, run.attempt, run.state_type.value, run.state_name, run.state_message, run.state_at
+        )
+        write_batch(self._db, connection, Batch(runs=[run_row(run_values(run))], births=[birth]))
+
+    def find(self, run_id: str) -> Run | None:
+        """Return a run, None if there is none."""
+        with self._db.read() as connection:
+            row = connection.execute(sa.select(t.runs).where(t.runs.c.id == run_id)).first()
+        return None if row is None else row_run(row)
+
+    def get(self, run_id: str) -> Run:
+        """Return a run.
+
+        Raises
+        ------
+        NotFound
+        """
+        run = self.find(run_id)
+        if run is None:
+            raise NotFound(f"There is no run {run_id!r}; `headrace flow-run ls` lists them.", field="run_id")
+        return run
+
+    def by_prefix(self, text: str) -> Run:
+        """Return the one run whose id begins with `text`, or whose name is `text` (the newest).
+
+        Raises
+        ------
+        NotFound
+        UsageError
+            More than one id begins so.
+        """
+        with self._db.read() as connection:
+            query = sa.select(t.runs).where(t.runs.c.id.startswith(text, autoescape=True)).limit(2)
+            rows = connection.execute(query).all()
+            if len(rows) > 1:
+                raise UsageError(f"More than one run id begins with {text!r}; give more of it.", field="run_id")
+            if not rows:
+                named = sa.select(t.runs).where(t.runs.c.name == text).order_by(t.runs.c.created_at.desc()).limit(1)
+                rows = connection.execute(named).all()
+        if not rows:
+            raise NotFound(f"There is no run {text!r}; `headrace flow-run ls` lists them.", field="run_id")
+        return row_run(rows[0])
+
+    def advance(
+        self,
+        run_id: str,
+        state_type: StateType,
+        state_name: str,
+        *,
+        attempt: int,
+        message: str = "",
+        at: int | None = None,
+        expected: Iterable[StateType] | None = None,
+        patch: dict[str, Any] | None = None,
+        durable: bool = False,
+    ) -> Run:
+        """Move a run on, if it still is where the caller thinks it is.
+
+        Parameters
+        ----------
+        run_id : str
+        state_type, state_name : StateType, str
+        attempt : int
+            The attempt this belongs to; an older one than the stored is refused.
+        message : str, default ""
+        at : int or None, default now
+            µs.
+        expected : iterable of StateType or None, default None
+            States the run must be in.
+        patch : dict or None
+            Further columns.
+        durable : bool, default False
+            Survive a power cut.
+
+        Returns
+        -------
+        Run
+            As it is now.
+
+        Raises
+        ------
+        NotFound, InvalidTransition
+        """
+        with self._db.write(durable=durable) as connection:
+            lock = sa.select(t.runs).where(t.runs.c.id == run_id)
+            row = connection.execute(lock.with_for_update() if self._db.dialect != "sqlite" else lock).first()
+            if row is None:
+                raise NotFound(f"There is no run {run_id!r}.", field="run_id")
+            run = row_run(row)
+            allowed = can_move(run.state_type, state_type, state_name) and run.attempt <= attempt
+            if not allowed or (expected is not None and run.state_type not in set(expected)):
+                raise InvalidTransition(
+                    f"Run {run.name or run_id} is {run.state_name} (attempt {run.attempt}); it cannot become {state_name} (attempt {attempt})."
+                )
+            change = Change(
+                run_id,
+                run.root_id,
+                attempt,
+                state_type.value,
+                state_name,
+                message,
+                at or self._db.clock.now_us(),
+                patch or {},
+            )
+            if write_batch(self._db, connection, Batch(changes=[change])):
+                raise InvalidTransition(f"Run {run.name or run_id} was changed by another process meanwhile.")
+            return row_run(connection.execute(sa.select(t.runs).where(t.runs.c.id == run_id)).one())
+
+    def patch(self, run_id: str, **columns: Any) -> None:
+        """Set columns that are no state: heartbeat, lease, details …"""
+        run = self.get(run_id)
+        change = Change(
+            run_id,
+            run.root_id,
+            run.attempt,
+            run.state_type.value,
+            run.state_name,
+            "",
+            self._db.clock.now_us(),
+            columns,
+            "run.updated",
+        )
+        with self._db.write() as connection:
+            write_batch(self._db, connection, Batch(changes=[change]))
+
+    def request_cancel(self, run_id: str, *, reason: str = "cancelled by the user") -> Run:
+        """Ask that a run be cancelled: what nobody runs yet is CANCELLED at once, else CANCELLING until its owner has stopped it.
+
+        Raises
+        ------
+        NotFound
+        Conflict
+            The run has ended.
+        """
+        run = self.get(run_id)
+        if run.is_final:
+            raise Conflict(f"Run {run.name} has ended ({run.state_name}); there is nothing to cancel.")
+        waiting = run.state_type is StateType.SCHEDULED and run.owner_id is None
+        kind, name = (StateType.CANCELLED, "Cancelled") if waiting else (StateType.CANCELLING, "Cancelling")
+        now = self._db.clock.now_us()
+        with self._db.write(durable=True) as connection:
+            change = Change(
+                run_id, run.root_id, run.attempt, kind.value, name, reason, now, {"ended_at": now} if waiting else {}
+            )
+            refused = write_batch(
+                self._db,
+                connection,
+                Batch(changes=[change], events=[(now, RUN_CANCEL_REQUESTED, run_id, run.root_id, None, None, "{}")]),
+            )
+        if refused:
+            raise Conflict(f"Run {run.name} ended meanwhile; there is nothing to cancel.")
+        return self.get(run_id)
+
+    def page(
+        self,
+        where: RunFilter | None = None,
+        *,
+        sort: str = "-created_at",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> tuple[list[Run], str | None]:
+        """Return a page of runs.
+
+        Parameters
+        ----------
+        where : RunFilter or None
+        sort : str, default "-created_at"
+            One of SORTS, `-` in front for descending.
+        limit : int, default 50
+        cursor : str or None
+            What the page before returned.
+
+        Returns
+        -------
+        (list of Run, str or None)
+            The page, and the next cursor.
+
+        Raises
+        ------
+        UsageError
+            Unknown sort key or a cursor that is not ours.
+        """
+        key, descending = sort.lstrip("-"), sort.startswith("-")
+        if key not in SORTS:
+            raise UsageError(f"Runs cannot be sorted by {key!r}; known: {', '.join(SORTS)}.", field="sort")
+        column = SORTS[key]
+        query = sa.select(t.runs, column.label("sort_value")).where(*conditions(where or RunFilter()))
+        if cursor:
+            value, last = decode_cursor(cursor)
+            pair, mark = sa.tuple_(column, t.runs.c.id), sa.tuple_(sa.literal(value), sa.literal(last))
+            query = query.where(pair < mark if descending else pair > mark)
+        order = (column.desc(), t.runs.c.id.desc()) if descending else (column, t.runs.c.id)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+        following = encode_cursor(rows[limit - 1].sort_value, rows[limit - 1].id) if len(rows) > limit else None
+        return [row_run(row) for row in rows[:limit]], following
+
+    def tree(self, root_id: str, *, limit: int = 20_000) -> list[Run]:
+        """Return every run of a tree, in the order in which they were made."""
+        with self._db.read() as connection:
+            query = sa.select(t.runs).where(t.runs.c.root_id == root_id).order_by(t.runs.c.id).limit(limit)
+            return [row_run(row) for row in connection.execute(query)]
+
+    def edges(self, root_id: str) -> list[Edge]:
+        """Return every edge between runs of a tree."""
+        with self._db.read() as connection:
+            query = (
+                sa.select(t.edges)
+                .join(t.runs, t.runs.c.id == t.edges.c.run_id)
+                .where(t.runs.c.root_id == root_id)
+                .order_by(t.edges.c.run_id, t.edges.c.upstream_id)
+            )
+            return [
+                Edge(run_id=r.run_id, upstream_id=r.upstream_id, kind=EdgeKind(r.kind), name=r.name)
+                for r in connection.execute(query)
+            ]
+
+    def history(self, run_id: str) -> Sequence[Event]:
+        """Return a run's state changes, oldest first, of every attempt."""
+        with self._db.read() as connection:
+            query = sa.select(t.events).where(t.events.c.run_id == run_id, t.events.c.kind == RUN_STATE)
+            return [row_event(row) for row in connection.execute(query.order_by(t.events.c.seq))]
+
+    def counts(self, *, since: int, owner: str | None = None) -> dict[str, int]:
+        """Return how many root runs are in each state: unfinished ones, and those created at or after `since` (µs)."""
+        table = t.runs.c
+        fresh = sa.or_(table.state_type.not_in(_TERMINAL), table.created_at >= since)
+        query = sa.select(table.state_type, sa.func.count()).where(table.parent_id.is_(None), fresh)
+        if owner is not None:
+            query = query.where(table.owner == owner)
+        with self._db.read() as connection:
+            return {row[0]: int(row[1]) for row in connection.execute(query.group_by(table.state_type))}
+
+    def alive(self) -> list[Run]:
+        """Return every run that some process should be moving on."""
+        states = (StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
+        query = sa.select(t.runs).where(
+            t.runs.c.state_type.in_([s.value for s in states]), t.runs.c.owner_id.is_not(None)
+        )
+        with self._db.read() as connection:
+            return [row_run(row) for row in connection.execute(query)]
+
+    def delete(self, run_id: str) -> int:
+        """Delete a finished run with everything below it.
+
+        Returns
+        -------
+        int
+            How many runs were deleted.
+
+        Raises
+        ------
+        NotFound
+        Conflict
+            The run has not ended.
+        """
+        run = self.get(run_id)
+        if not run.is_final:
+            raise Conflict(f"Run {run.name} is {run.state_name}; cancel it before you delete it.")
+        ids = [run_id]
+        with self._db.write(durable=True) as connection:
+            level = [run_id]
+            while level:
+                found = connection.execute(
+                    sa.select(t.runs.c.id).where(t.runs.c.root_id == run.root_id, t.runs.c.parent_id.in_(level))
+                )
+                level = [row.id for row in found]
+                ids += level
+            for start in range(0, len(ids), 500):
+                part = ids[start : start + 500]
+                for table, column in (
+                    (t.edges, t.edges.c.run_id),
+                    (t.logs, t.logs.c.run_id),
+                    (t.outputs, t.outputs.c.run_id),
+                    (t.artifacts, t.artifacts.c.run_id),
+                    (t.run_inputs, t.run_inputs.c.run_id),
+                    (t.events, t.events.c.run_id),
+                    (t.runs, t.runs.c.id),
+                ):
+                    connection.execute(sa.delete(table).where(column.in_(part)))
+            now = self._db.clock.now_us()
+            write_batch(
+                self._db, connection, Batch(events=[(now, RUN_DELETED, run_id, run.root_id, run_id, run.owner, "{}")])
+            )
+        return len(ids)
+
+
+def conditions(where: RunFilter) -> list[Any]:
+    """Return the SQL conditions of a filter."""
+    c = t.runs.c
+    found: list[Any] = []
+    for column, values in ((c.state_type, where.state_types), (c.state_name, where.state_names), (c.kind, where.kinds)):
+        if values:
+            found.append(column.in_(values))
+    for name in (*where.names, *([where.text] if where.text else [])):
+        found.append(sa.or_(c.name.icontains(name, autoescape=True), c.definition.icontains(name, autoescape=True)))
+    for tag in where.tags:
+        found.append(c.tags.contains(json.dumps(tag, ensure_ascii=False), autoescape=True))
+    for column, value in (
+        (c.deployment_id, where.deployment_id),
+        (c.schedule_id, where.schedule_id),
+        (c.document_id, where.document_id),
+        (c.cell_id, where.cell_id),
+        (c.resumed_from_id, where.resumed_from_id),
+        (c.owner, where.owner),
+        (c.trigger, where.trigger),
+        (c.pool, where.pool),
+        (c.root_id, where.root_id),
+        (c.parent_id, where.parent_id),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if where.roots_only and where.parent_id is None and where.root_id is None:
+        found.append(c.parent_id.is_(None))
+    if where.since is not None:
+        found.append(c.created_at >= where.since)
+    if where.until is not None:
+        found.append(c.created_at < where.until)
+    return found
+
+
+def encode_cursor(value: Any, last_id: str) -> str:
+    """Return an opaque page mark."""
+    return base64.urlsafe_b64encode(json.dumps([value, last_id]).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> tuple[Any, str]:
+    """Return what `encode_cursor` was given.
+
+    Raises
+    ------
+    UsageError
+        The text is no page mark of ours.
+    """
+    try:
+        value, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(last, str) or not isinstance(value, int | float | str):
+            raise ValueError(cursor)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            "The cursor is not one that a page before gave out; begin without one.", field="cursor"
+        ) from error
+    return value, last
