@@ -1,0 +1,146 @@
+"""Headrace: workflow orchestration that lives in Jupyter.
+
+Importing it is cheap: a public name is looked up in `_MODULES` at its first
+use, so `import headrace` loads neither SQLAlchemy nor tornado nor IPython.
+The door also holds Jupyter's and IPython's hooks, each lazy.
+
+>>> from headrace import flow, task
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace.core.errors import CancelledRun as CancelledRun
+    from headrace.core.errors import ConcurrencySlotAcquisitionError as ConcurrencySlotAcquisitionError
+    from headrace.core.errors import CrashedRun as CrashedRun
+    from headrace.core.errors import FailedRun as FailedRun
+    from headrace.core.errors import HeadraceError as HeadraceError
+    from headrace.core.errors import MissingContextError as MissingContextError
+    from headrace.core.errors import PausedRun as PausedRun
+    from headrace.core.errors import RunError as RunError
+    from headrace.core.errors import StoreError as StoreError
+    from headrace.core.errors import TaskTimeout as TaskTimeout
+    from headrace.core.errors import UnfinishedRun as UnfinishedRun
+    from headrace.core.errors import UpstreamFailed as UpstreamFailed
+    from headrace.core.errors import UsageError as UsageError
+    from headrace.core.states import State as State
+    from headrace.core.states import StateType as StateType
+
+__version__ = "0.1.0"
+
+# Public name → the module that defines it. The imports above repeat it for type checkers; a test keeps the two equal.
+_MODULES = {
+    "CancelledRun": "headrace.core.errors",
+    "ConcurrencySlotAcquisitionError": "headrace.core.errors",
+    "CrashedRun": "headrace.core.errors",
+    "FailedRun": "headrace.core.errors",
+    "HeadraceError": "headrace.core.errors",
+    "MissingContextError": "headrace.core.errors",
+    "PausedRun": "headrace.core.errors",
+    "RunError": "headrace.core.errors",
+    "State": "headrace.core.states",
+    "StateType": "headrace.core.states",
+    "StoreError": "headrace.core.errors",
+    "TaskTimeout": "headrace.core.errors",
+    "UnfinishedRun": "headrace.core.errors",
+    "UpstreamFailed": "headrace.core.errors",
+    "UsageError": "headrace.core.errors",
+}
+
+__all__ = [
+    "CancelledRun",
+    "ConcurrencySlotAcquisitionError",
+    "CrashedRun",
+    "FailedRun",
+    "HeadraceError",
+    "MissingContextError",
+    "PausedRun",
+    "RunError",
+    "State",
+    "StateType",
+    "StoreError",
+    "TaskTimeout",
+    "UnfinishedRun",
+    "UpstreamFailed",
+    "UsageError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use, and remember it."""
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Tell Jupyter Server what to load.
+
+    Returns
+    -------
+    list of dict
+        One entry: the module and the `ExtensionApp` class.
+
+    Raises
+    ------
+    MissingDependency
+        The `lab` extra is not installed; Jupyter Server logs the message, which has the command that brings it.
+    """
+    from importlib import import_module
+
+    from headrace.extras import lab_extra
+
+    with lab_extra():
+        module = import_module("headrace.server.app")
+    return [{"module": module.__name__, "app": module.HeadraceApp}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Tell `jupyter-builder develop` where the prebuilt panel of a checkout is."""
+    return [{"src": "../labextension/dist/lab", "dest": "headrace"}]
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Register the magics: `%load_ext headrace`.
+
+    Parameters
+    ----------
+    ipython : IPython.core.interactiveshell.InteractiveShell
+        The running shell.
+    """
+    from importlib import import_module
+
+    import_module("headrace.kernel_magic.magics").load(ipython)
+
+
+def _join_running_shell() -> None:
+    """Register the magics where `import headrace` is run in a notebook: a person who imports it means to use it.
+
+    IPython is only asked, never imported. A fault here must not take the import down with it, so it is a warning.
+    """
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    shell = get_ipython() if get_ipython else None
+    if shell is None:
+        return
+    try:
+        load_ipython_extension(shell)
+    except Exception as error:
+        from warnings import warn
+
+        warn(f"headrace: its magics are not registered in this kernel: {error!r}", RuntimeWarning, stacklevel=3)
+
+
+_join_running_shell()
