@@ -1,6 +1,7 @@
 # Every chore is one command, the same for people and CI. Needs Python 3.10 or newer and make, nothing else.
 # `make PYTHON=/path/to/python3` names another interpreter.
 PYTHON ?= python3
+FOUND_PATH := $(PATH)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONSAFEPATH := 1
@@ -11,7 +12,7 @@ help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 env: ## Make or refresh .venv (the other commands do it by themselves)
-	@$(PYTHON) tests/tools/make_env.py
+	@PATH="$(FOUND_PATH)" $(PYTHON) tests/tools/make_env.py $(if $(filter file,$(origin PYTHON)),,--this-python)
 
 demo: env ## Run the Montreal cycling notebook and flow, watch them in the terminal
 	@$(BIN)/python binder/demo.py

@@ -68,7 +68,17 @@ def packages_digest(extras: str) -> str:
         for init in (ROOT / folder).rglob("__init__.py")
     ]
     files = [ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "server" / "jupyter-config" / "headrace.json"]
-    return digest(files, extras, sys.version, str(ROOT), *sorted(names))
+    return digest(files, extras, str(ROOT), *sorted(names))
+
+
+def version_of(venv: Path) -> tuple[int, ...]:
+    """Return the Python version that an environment was made with, as (major, minor); () where there is none."""
+    try:
+        lines = (venv / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ()
+    settings = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
+    return tuple(int(part) for part in settings.get("version", "").split(".")[:2] if part.isdigit())
 
 
 def panel_digest() -> str:
@@ -129,7 +139,7 @@ def run(command: list[str], what: str, *, quiet: bool = True, env: dict[str, str
     say(f"{what}: {time.monotonic() - started:.0f} s")
 
 
-def make(venv: Path, extras: str) -> Path:
+def make(venv: Path, extras: str, *, this_python: bool = False) -> Path:
     """Make or refresh an environment with an editable install.
 
     Parameters
@@ -138,6 +148,8 @@ def make(venv: Path, extras: str) -> Path:
         Its folder.
     extras : str
         The extras to install, separated by commas.
+    this_python : bool, default False
+        The interpreter was named on purpose: an environment made with another version is made anew.
 
     Returns
     -------
@@ -145,6 +157,8 @@ def make(venv: Path, extras: str) -> Path:
         The environment's interpreter.
     """
     python = python_of(venv)
+    if this_python and version_of(venv) not in {(), sys.version_info[:2]}:
+        shutil.rmtree(venv)
     packages, panel = venv / ".headrace-packages", venv / ".headrace-panel"
     wanted = {packages: packages_digest(extras), panel: panel_digest()}
     stale = {stamp for stamp, value in wanted.items() if not stamp.exists() or stamp.read_text() != value}
@@ -174,4 +188,6 @@ def make(venv: Path, extras: str) -> Path:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Make or refresh the environment of this checkout.")
     parser.add_argument("--extras", default="dev", help="extras to install (default: dev)")
-    make(VENV, parser.parse_args().extras)
+    parser.add_argument("--this-python", action="store_true", help="make it anew if it has another Python version")
+    arguments = parser.parse_args()
+    make(VENV, arguments.extras, this_python=arguments.this_python)
