@@ -52,10 +52,22 @@ def find_packages() -> list[str]:
 
 
 def package_data(packages: list[str]) -> dict[str, list[str]]:
-    """Files beside the code that the code reads."""
-    patterns = ["py.typed", "*.sql", "*.mako", "*.ini", "*.json", "*.toml", "templates/*", "templates/**/*"]
-    data = {package: list(patterns) for package in packages}
-    data["headrace.server"] += ["static/*", "static/**/*"]
+    """Files beside the code that the code reads; each belongs to the innermost package around it.
+
+    Python files in folders that are no packages count too: Alembic loads its revisions by path.
+    """
+    data: dict[str, list[str]] = {}
+    for package, folder in PACKAGE_DIR.items():
+        for path in sorted((ROOT / folder).rglob("*")):
+            inner = path.relative_to(ROOT / folder).parts
+            if not path.is_file() or "__pycache__" in inner or path.suffix in {".pyc", ".pyo"}:
+                continue
+            names = (".".join([package, *inner[:depth]]) for depth in range(len(inner) - 1, -1, -1))
+            owner = next(name for name in names if name in packages)
+            below = inner[owner.count(".") - package.count(".") :]
+            if path.suffix != ".py" or len(below) > 1:
+                data.setdefault(owner, []).append("/".join(below))
+    data.setdefault("headrace.server", []).extend(["static/*", "static/**/*"])  # made by the build, after this call
     return data
 
 
