@@ -60,7 +60,7 @@ def package_data(packages: list[str]) -> dict[str, list[str]]:
     for package, folder in PACKAGE_DIR.items():
         for path in sorted((ROOT / folder).rglob("*")):
             inner = path.relative_to(ROOT / folder).parts
-            if not path.is_file() or "__pycache__" in inner or path.suffix in {".pyc", ".pyo"}:
+            if not path.is_file() or {"__pycache__", "jupyter-config"} & set(inner) or path.suffix in {".pyc", ".pyo"}:
                 continue
             names = (".".join([package, *inner[:depth]]) for depth in range(len(inner) - 1, -1, -1))
             owner = next(name for name in names if name in packages)
