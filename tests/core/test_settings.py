@@ -1,0 +1,62 @@
+"""One store for all processes of a person: who decides which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headrace.core import settings
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (settings.DATABASE_URL, settings.DATA_DIR, settings.HANDED):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("JUPYTER_NO_CONFIG", "")
+    (tmp_path / "config").mkdir()
+    settings._configured.cache_clear()
+    return tmp_path
+
+
+def test_with_nothing_set_the_store_lies_under_jupyters_data_directory(place: Path) -> None:
+    found = settings.find_store()
+    assert found.sqlite_path == place / "data" / "headrace" / "headrace.db"
+    assert found.source == "default"
+
+
+def test_a_file_on_jupyters_config_path_decides_before_the_default(place: Path) -> None:
+    (place / "config" / "headrace.toml").write_text('database_url = "postgresql://db/team"\ndata_dir = "/srv/headrace"\n')
+    found = settings.find_store()
+    assert found.url == "postgresql+psycopg://db/team"
+    assert found.data_dir == Path("/srv/headrace")
+    assert found.source.endswith("headrace.toml")
+
+
+def test_the_environment_decides_before_the_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "config" / "headrace.toml").write_text('database_url = "postgresql://db/team"\n')
+    monkeypatch.setenv(settings.DATA_DIR, str(place / "mine"))
+    assert settings.find_store().sqlite_path == place / "mine" / "headrace.db"
+    monkeypatch.setenv(settings.DATABASE_URL, str(place / "other.db"))
+    assert settings.find_store().sqlite_path == place / "other.db"
+
+
+def test_an_argument_decides_before_everything(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.DATABASE_URL, "sqlite:////elsewhere.db")
+    found = settings.find_store("postgres://u:p@h/d")
+    assert found.url == "postgresql+psycopg://u:p@h/d"
+    assert found.sqlite_path is None
+    assert found.source == "argument"
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_a_yes_no_variable_is_read(place: Path, monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    monkeypatch.setenv("HEADRACE_SOMETHING", text)
+    assert settings.flag("SOMETHING", not value) is value
+
+
+def test_the_runtime_folder_is_private(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_RUNTIME_DIR", str(place / "run"))
+    assert settings.runtime_dir().stat().st_mode & 0o777 == 0o700

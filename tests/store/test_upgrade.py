@@ -1,0 +1,139 @@
+"""Schema: made at once, equal to the migrations, refused when too new, never made anew over a lost file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import inspect
+
+from headrace.core.errors import StoreCorrupt, StoreTooNew, StoreUnavailable
+from headrace.core.settings import find_store
+from headrace.store import Store, schema
+from headrace.store.database import Database
+from headrace.store.upgrade import _migrate, backup, ensure_schema, schema_revision
+
+
+def shape(database: Database) -> dict[str, object]:
+    with database.read() as connection:
+        seen = inspect(connection)
+        found: dict[str, object] = {}
+        for table in sorted(seen.get_table_names()):
+            columns = [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)]
+            indexes = sorted((str(i["name"]), tuple(map(str, i["column_names"])), bool(i["unique"])) for i in seen.get_indexes(table))
+            found[table] = (columns, indexes, seen.get_pk_constraint(table)["constrained_columns"])
+        return found
+
+
+def test_a_fresh_store_equals_the_migrated_one(database_url: str, data_dir: Path) -> None:
+    database = Database(find_store(database_url))
+    ensure_schema(database)
+    fresh = shape(database)
+    with database.write() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        if database.dialect == "postgresql":
+            connection.exec_driver_sql("DROP FUNCTION headrace_runs_final CASCADE")
+        for table in reversed(schema.metadata.sorted_tables):
+            connection.execute(sa.schema.DropTable(table))
+    _migrate(database)
+    assert schema_revision(database) == schema.SCHEMA_REVISION
+    assert shape(database) == fresh
+    database.close()
+
+
+def test_the_fresh_scripts_are_made_from_the_tables() -> None:
+    import make_schema
+
+    for dialect in ("sqlite", "postgresql"):
+        assert (make_schema.FOLDER / f"fresh.{dialect}.sql").read_text() == make_schema.script(dialect)
+
+
+def test_a_store_two_revisions_newer_is_refused_and_left_alone(sqlite_url: str, data_dir: Path) -> None:
+    Store(find_store(sqlite_url)).close()
+    path = find_store(sqlite_url).sqlite_path
+    assert path is not None
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreTooNew, match="0999"):
+        Store(find_store(sqlite_url))
+    assert path.read_bytes() == before
+
+
+def test_a_store_one_revision_newer_is_still_written(sqlite_url: str, data_dir: Path) -> None:
+    Store(find_store(sqlite_url)).close()
+    path = find_store(sqlite_url).sqlite_path
+    newer = f"{int(schema.SCHEMA_REVISION) + 1:04d}"
+    with sqlite3.connect(str(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (newer,))
+    connection.close()
+    store = Store(find_store(sqlite_url))
+    assert store.schema == newer
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["emptied", "removed"])
+def test_a_lost_file_is_never_taken_for_a_new_install(sqlite_url: str, data_dir: Path, damage: str) -> None:
+    Store(find_store(sqlite_url)).close()
+    path = find_store(sqlite_url).sqlite_path
+    assert path is not None
+    for extra in ("-wal", "-shm"):
+        Path(f"{path}{extra}").unlink(missing_ok=True)
+    path.write_bytes(b"") if damage == "emptied" else path.unlink()
+    with pytest.raises(StoreCorrupt, match="backup"):
+        Store(find_store(sqlite_url))
+    assert path.stat().st_size in (0, 4096)
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(sqlite_url: str, data_dir: Path) -> None:
+    path = find_store(sqlite_url).sqlite_path
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"my precious notes" * 400)
+    with pytest.raises(StoreCorrupt, match="doctor"):
+        Store(find_store(sqlite_url))
+    assert path.read_bytes() == b"my precious notes" * 400
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path, data_dir: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailable, match="HEADRACE_DATA_DIR"):
+        Store(find_store(f"sqlite:///{tmp_path / 'file' / 'headrace.db'}"))
+
+
+def test_files_are_private_whatever_the_umask(sqlite_store: Store) -> None:
+    path = sqlite_store.place.sqlite_path
+    assert path is not None
+    modes = {p.name: p.stat().st_mode & 0o777 for p in path.parent.iterdir() if p.is_file()}
+    assert set(modes.values()) == {0o600}, modes
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_backups_hold_the_rows_and_the_oldest_go(sqlite_store: Store) -> None:
+    copy = backup(sqlite_store.database)
+    assert copy is not None
+    with sqlite3.connect(copy) as connection:
+        assert connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()[0] == sqlite_store.instance
+    connection.close()
+    for n in range(9):
+        (copy.parent / f"headrace.backup-2020010{n}T000000.db").write_bytes(b"")
+    backup(sqlite_store.database)
+    assert len(list(copy.parent.glob("*.backup-*"))) == 7
+
+
+def test_the_sidecar_names_the_instance(sqlite_store: Store) -> None:
+    path = sqlite_store.place.sqlite_path
+    assert path is not None
+    sidecar = path.with_name(path.name + ".instance.json")
+    assert json.loads(sidecar.read_text())["instance"] == sqlite_store.instance
+
+
+def test_postgresql_is_migrated_only_when_asked(postgres_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(find_store(postgres_url)).close()
+    monkeypatch.setattr("headrace.store.upgrade.SCHEMA_REVISION", "0998")
+    with pytest.raises(StoreUnavailable, match="headrace db upgrade"):
+        Store(find_store(postgres_url))
