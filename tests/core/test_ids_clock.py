@@ -65,4 +65,6 @@ def test_a_clock_jump_moves_wall_time_only() -> None:
 
 
 def test_iso_text_ends_in_z() -> None:
-    assert iso(micros(datetime(2026, 3, 8, 2, 30, tzinfo=timezone(timedelta(hours=-5))))) == "2026-03-08T07:30:00.000000Z"
+    assert (
+        iso(micros(datetime(2026, 3, 8, 2, 30, tzinfo=timezone(timedelta(hours=-5))))) == "2026-03-08T07:30:00.000000Z"
+    )

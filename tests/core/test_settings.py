@@ -28,7 +28,9 @@ def test_with_nothing_set_the_store_lies_under_jupyters_data_directory(place: Pa
 
 
 def test_a_file_on_jupyters_config_path_decides_before_the_default(place: Path) -> None:
-    (place / "config" / "headrace.toml").write_text('database_url = "postgresql://db/team"\ndata_dir = "/srv/headrace"\n')
+    (place / "config" / "headrace.toml").write_text(
+        'database_url = "postgresql://db/team"\ndata_dir = "/srv/headrace"\n'
+    )
     found = settings.find_store()
     assert found.url == "postgresql+psycopg://db/team"
     assert found.data_dir == Path("/srv/headrace")

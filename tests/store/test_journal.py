@@ -47,7 +47,9 @@ def test_a_reader_that_follows_never_sees_a_smaller_number_appear_later(store: S
     for thread in threads:
         thread.start()
     seen: list[int] = []
-    while any(thread.is_alive() for thread in threads) or store.journal.wait(seen[-1] if seen else 0, timeout_seconds=0):
+    while any(thread.is_alive() for thread in threads) or store.journal.wait(
+        seen[-1] if seen else 0, timeout_seconds=0
+    ):
         seen += [e.seq for e in store.journal.after(seen[-1] if seen else 0)]
     assert len(seen) == 200
     assert seen == sorted(seen)

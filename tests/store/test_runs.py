@@ -21,7 +21,12 @@ S = StateType
 
 def test_a_run_comes_back_as_it_was_stored(store: Store) -> None:
     run = make_run(
-        tags=("a", "ü"), parameters={"x": [1, {"y": None}]}, error={"type": "E"}, details={"n": 1}, slot_at=7, priority=3
+        tags=("a", "ü"),
+        parameters={"x": [1, {"y": None}]},
+        error={"type": "E"},
+        details={"n": 1},
+        slot_at=7,
+        priority=3,
     )
     store.runs.create(run)
     assert store.runs.get(run.id) == run
@@ -94,7 +99,9 @@ def test_of_many_threads_that_claim_a_run_exactly_one_wins(store: Store) -> None
     def claim(n: int) -> bool:
         start.wait()
         try:
-            store.runs.advance(run.id, S.PENDING, "Pending", attempt=1, expected=[S.SCHEDULED], patch={"lease_owner": str(n)})
+            store.runs.advance(
+                run.id, S.PENDING, "Pending", attempt=1, expected=[S.SCHEDULED], patch={"lease_owner": str(n)}
+            )
         except InvalidTransition:
             return False
         return True
@@ -123,7 +130,9 @@ def test_cancelling_what_has_ended_is_a_conflict(store: Store) -> None:
 @pytest.mark.parametrize("sort", ["-created_at", "created_at", "name", "-name", "started_at", "-duration"])
 def test_pages_give_every_run_once_in_order(store: Store, sort: str) -> None:
     for n in range(25):
-        store.runs.create(make_run(created_at=n // 2, name=f"n{n % 7}", started_at=n, ended_at=n * 2, state=S.COMPLETED))
+        store.runs.create(
+            make_run(created_at=n // 2, name=f"n{n % 7}", started_at=n, ended_at=n * 2, state=S.COMPLETED)
+        )
     seen, cursor, pages = [], None, 0
     while True:
         page, cursor = store.runs.page(sort=sort, limit=10, cursor=cursor)
@@ -153,7 +162,9 @@ def seed(store: Store) -> dict[str, str]:
     parent = store.runs.create(make_run(name="night", definition="etl", tags=("prod", "x"), created_at=10))
     child = make_run(root_id=parent.id, parent_id=parent.id, kind=RunKind.TASK, name="load-1", definition="load")
     store.runs.create(child)
-    other = make_run(name="100%_day", definition="report", kind=RunKind.NOTEBOOK, state=S.FAILED, created_at=20, owner="bob")
+    other = make_run(
+        name="100%_day", definition="report", kind=RunKind.NOTEBOOK, state=S.FAILED, created_at=20, owner="bob"
+    )
     store.runs.create(other)
     return {"parent": parent.id, "child": child.id, "other": other.id}
 

@@ -23,7 +23,9 @@ def shape(database: Database) -> dict[str, object]:
         found: dict[str, object] = {}
         for table in sorted(seen.get_table_names()):
             columns = [(c["name"], str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)]
-            indexes = sorted((str(i["name"]), tuple(map(str, i["column_names"])), bool(i["unique"])) for i in seen.get_indexes(table))
+            indexes = sorted(
+                (str(i["name"]), tuple(map(str, i["column_names"])), bool(i["unique"])) for i in seen.get_indexes(table)
+            )
             found[table] = (columns, indexes, seen.get_pk_constraint(table)["constrained_columns"])
         return found
 
@@ -117,7 +119,9 @@ def test_backups_hold_the_rows_and_the_oldest_go(sqlite_store: Store) -> None:
     copy = backup(sqlite_store.database)
     assert copy is not None
     with sqlite3.connect(copy) as connection:
-        assert connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()[0] == sqlite_store.instance
+        assert (
+            connection.execute("SELECT value FROM meta WHERE key = 'instance'").fetchone()[0] == sqlite_store.instance
+        )
     connection.close()
     for n in range(9):
         (copy.parent / f"headrace.backup-2020010{n}T000000.db").write_bytes(b"")
@@ -132,7 +136,9 @@ def test_the_sidecar_names_the_instance(sqlite_store: Store) -> None:
     assert json.loads(sidecar.read_text())["instance"] == sqlite_store.instance
 
 
-def test_postgresql_is_migrated_only_when_asked(postgres_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgresql_is_migrated_only_when_asked(
+    postgres_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Store(find_store(postgres_url)).close()
     monkeypatch.setattr("headrace.store.upgrade.SCHEMA_REVISION", "0998")
     with pytest.raises(StoreUnavailable, match="headrace db upgrade"):
