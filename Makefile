@@ -4,7 +4,6 @@ PYTHON ?= python3
 FOUND_PATH := $(PATH)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONSAFEPATH := 1
 .DEFAULT_GOAL := help
 .PHONY: help env demo lab test bench chaos lint format build clean
 
@@ -24,10 +23,10 @@ test: env ## Lint, types, all tests (LANES="core store" picks some)
 	@$(BIN)/python tests/tools/run_tests.py $(LANES)
 
 bench: env ## Measure: task overhead, notebook runs
-	@$(BIN)/python tests/bench/run.py
+	@$(BIN)/python tests/benchmarks/run.py
 
 chaos: env ## Kill things at random while runs are on, and count what was lost
-	@$(BIN)/python tests/chaos/run.py
+	@$(BIN)/python tests/benchmarks/chaos.py
 
 lint: env ## Lint and type checks only
 	@$(BIN)/python tests/tools/run_tests.py lint types
