@@ -53,10 +53,10 @@ def test_the_command_line_works(grown: tuple[Path, set[str]]) -> None:
     assert run(python.parent / "headrace", "version").startswith("headrace 0.1.0 ")
 
 
-def test_core_store_engine_and_cells_pass_their_tests_in_it(grown: tuple[Path, set[str]]) -> None:
+def test_core_engine_and_cells_pass_their_tests_in_it(grown: tuple[Path, set[str]]) -> None:
     python, _ = grown
-    run(python, *PIP, "install", "--quiet", "pytest")
-    folders = [ROOT / "tests" / name for name in ("core", "store", "kernel_magic")]
+    run(python, *PIP, "install", "--quiet", "pytest", "hypothesis")
+    folders = [ROOT / "tests" / name for name in ("core", "kernel_magic")]
     suites = [folder for folder in folders if folder.is_dir()]
     run(
         python,
