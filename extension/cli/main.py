@@ -29,6 +29,7 @@ class Entry(NamedTuple):
 
 # A new command is one line here: name → "module:click command", help.
 COMMANDS: dict[str, Entry] = {
+    "doctor": Entry("headrace.cli.doctor:doctor", "Say which store, worker and kernels are used, and what is wrong."),
     "version": Entry("headrace.cli.version:version", "Print the versions of Headrace and Python."),
 }
 
