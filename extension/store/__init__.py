@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headrace.store.journal import Journal
     from headrace.store.logs import Logs
     from headrace.store.recorder import Recorder
+    from headrace.store.results import Results
     from headrace.store.runs import Runs
 
 
@@ -84,6 +85,13 @@ class Store:
         from headrace.store.documents import Documents
 
         return Documents(self.database)
+
+    @cached_property
+    def results(self) -> Results:
+        """The index of stored results."""
+        from headrace.store.results import Results
+
+        return Results(self.database)
 
     @cached_property
     def recorder(self) -> Recorder:

@@ -88,7 +88,9 @@ _SIMPLE: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda v: b"",
     type(...): lambda v: b"",
     bool: lambda v: b"1" if v else b"0",
-    int: lambda v: str(v).encode() if v.bit_length() < 10_000 else v.to_bytes(v.bit_length() // 8 + 1, "big", signed=True),
+    int: lambda v: (
+        str(v).encode() if v.bit_length() < 10_000 else v.to_bytes(v.bit_length() // 8 + 1, "big", signed=True)
+    ),
     float: lambda v: b"nan" if v != v else v.hex().encode(),
     complex: lambda v: repr(v).encode(),
     str: lambda v: v.encode("utf-8", "surrogatepass"),
@@ -215,10 +217,14 @@ class _Hasher:
             return self._sequence((numpy.ma.getmaskarray(value), value.filled()), path, depth)
         if not isinstance(value, numpy.ndarray):
             return None
-        head = digest_bytes(str(value.dtype.descr if value.dtype.names else value.dtype.str).encode(), str(value.shape).encode())
+        head = digest_bytes(
+            str(value.dtype.descr if value.dtype.names else value.dtype.str).encode(), str(value.shape).encode()
+        )
         if value.dtype.hasobject:
             return digest_bytes(head, self._objects(value.ravel().tolist(), path, depth))
-        return digest_bytes(head, digest_buffer(numpy.ascontiguousarray(value).view(numpy.uint8).reshape(-1)) if value.size else b"")
+        return digest_bytes(
+            head, digest_buffer(numpy.ascontiguousarray(value).view(numpy.uint8).reshape(-1)) if value.size else b""
+        )
 
     def _objects(self, values: list[Any], path: str, depth: int) -> bytes:
         """A column of Python objects; one of text, with or without missing values, is joined and hashed at once."""
@@ -242,8 +248,14 @@ class _Hasher:
     def _pandas(self, value: Any, path: str, depth: int) -> bytes | None:
         pandas = sys.modules["pandas"]
         if isinstance(value, pandas.DataFrame):
-            columns = [self._array(value.iloc[:, n].array, f"{path}.{name}", depth) for n, name in enumerate(value.columns)]
-            parts = [self.of(value.columns, f"{path}.columns", depth), self.of(value.index, f"{path}.index", depth), *columns]
+            columns = [
+                self._array(value.iloc[:, n].array, f"{path}.{name}", depth) for n, name in enumerate(value.columns)
+            ]
+            parts = [
+                self.of(value.columns, f"{path}.columns", depth),
+                self.of(value.index, f"{path}.index", depth),
+                *columns,
+            ]
             return digest_bytes(*parts, self.of(dict(value.attrs), f"{path}.attrs", depth))
         if isinstance(value, pandas.Series):
             head = (self.of(value.name, f"{path}.name", depth), self.of(value.index, f"{path}.index", depth))
@@ -251,10 +263,14 @@ class _Hasher:
         if isinstance(value, pandas.RangeIndex):
             return self._sequence((value.start, value.stop, value.step, value.name), path, depth)
         if isinstance(value, pandas.MultiIndex):
-            return self._sequence((list(value.levels), [c.astype("int64") for c in value.codes], list(value.names)), path, depth)
+            return self._sequence(
+                (list(value.levels), [c.astype("int64") for c in value.codes], list(value.names)), path, depth
+            )
         if isinstance(value, pandas.Index):
             freq = str(getattr(value, "freqstr", ""))
-            return digest_bytes(self.of(list(value.names), path, depth), freq.encode(), self._array(value.array, path, depth))
+            return digest_bytes(
+                self.of(list(value.names), path, depth), freq.encode(), self._array(value.array, path, depth)
+            )
         if isinstance(value, pandas.api.extensions.ExtensionArray):
             return self._array(value, path, depth)
         if isinstance(value, pandas.Timestamp | pandas.Timedelta | pandas.Period | pandas.Interval):
@@ -316,7 +332,9 @@ class _Hasher:
         parts = [
             f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', repr(function))}".encode(),
             self._sequence([a for a in arguments if a is not kind], path, depth),
-            self._mapping(state, path, depth, text_keys=True) if isinstance(state, dict) else self.of(state, path, depth),
+            self._mapping(state, path, depth, text_keys=True)
+            if isinstance(state, dict)
+            else self.of(state, path, depth),
             self._sequence(items or (), path, depth),
             self._mapping(dict(pairs or ()), path, depth),
         ]

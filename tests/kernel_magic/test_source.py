@@ -98,7 +98,9 @@ def test_a_function_without_source_is_told_by_its_code() -> None:
     assert source_digest(make("def f(x): return x + 1")) != source_digest(make("def f(x): return x + 2"))
 
 
-@pytest.mark.parametrize(("name", "known"), [("os", True), ("numpy", True), ("__main__", False), ("nowhere_at_all", True)])
+@pytest.mark.parametrize(
+    ("name", "known"), [("os", True), ("numpy", True), ("__main__", False), ("nowhere_at_all", True)]
+)
 def test_installed_modules_are_told_from_ones_own(name: str, known: bool) -> None:
     import numpy  # noqa: F401
 

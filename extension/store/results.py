@@ -1,0 +1,145 @@
+"""The index of stored results: which keys exist, how large they are, and what made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from headrace.store import schema as t
+from headrace.store.database import Database
+from headrace.store.rows import dumps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """One stored result.
+
+    Parameters
+    ----------
+    key : str
+        The cache key, or the result's own id.
+    storage : str
+        Where its bytes lie: an fsspec URL or an absolute path.
+    serializer : str
+    size_bytes : int
+    definition, definition_key : str, str or None
+        The task that made it.
+    notebook_path, run_id : str or None
+    parts : mapping
+        What the key was made of: part → digest.
+    created_at, used_at : int, µs
+    expires_at : int or None, µs
+    """
+
+    key: str
+    storage: str
+    serializer: str
+    size_bytes: int
+    definition: str = ""
+    definition_key: str | None = None
+    notebook_path: str | None = None
+    run_id: str | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
+    created_at: int = 0
+    used_at: int = 0
+    expires_at: int | None = None
+
+
+def _record(row: Any) -> StoredResult:
+    values = dict(row._mapping)
+    values["parts"] = json.loads(values["parts"])
+    return StoredResult(**values)
+
+
+class Results:
+    """The store's verbs for results.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def save(self, result: StoredResult) -> None:
+        """Note that a result is stored; the newest of a key stands."""
+        values = {name: getattr(result, name) for name in StoredResult.__slots__}
+        values["parts"] = dumps(dict(result.parts))
+        with self._db.write() as connection:
+            connection.execute(sa.delete(t.results).where(t.results.c.key == result.key))
+            connection.execute(sa.insert(t.results).values(**values))
+
+    def find(self, key: str) -> StoredResult | None:
+        """Return the result of a key, None if there is none."""
+        with self._db.read() as connection:
+            row = connection.execute(sa.select(t.results).where(t.results.c.key == key)).first()
+        return None if row is None else _record(row)
+
+    def latest(self, definition_key: str, *, limit: int = 5) -> Sequence[StoredResult]:
+        """Return the newest results of a task, newest first: what explains a miss."""
+        query = sa.select(t.results).where(t.results.c.definition_key == definition_key)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(t.results.c.created_at.desc()).limit(limit))
+            return [_record(row) for row in rows]
+
+    def touch(self, key: str) -> None:
+        """Note that a result was used now."""
+        with self._db.write() as connection:
+            connection.execute(
+                sa.update(t.results).where(t.results.c.key == key).values(used_at=self._db.clock.now_us())
+            )
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Take results out of the index."""
+        with self._db.write() as connection:
+            for start in range(0, len(keys), 500):
+                connection.execute(sa.delete(t.results).where(t.results.c.key.in_(keys[start : start + 500])))
+
+    def total_bytes(self) -> int:
+        """Return how many bytes all results have."""
+        with self._db.read() as connection:
+            return int(connection.execute(sa.select(sa.func.sum(t.results.c.size_bytes))).scalar() or 0)
+
+    def by_definition(self) -> list[tuple[str, str | None, int, int]]:
+        """Return (definition, notebook, how many, bytes), the largest first."""
+        c = t.results.c
+        total = sa.func.sum(c.size_bytes)
+        query = sa.select(c.definition, c.notebook_path, sa.func.count(), total).group_by(c.definition, c.notebook_path)
+        with self._db.read() as connection:
+            return [
+                (row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query.order_by(total.desc()))
+            ]
+
+    def oldest(self, *, excess_bytes: int) -> list[StoredResult]:
+        """Return what to remove so that `excess_bytes` are freed.
+
+        Expired ones first, then the longest unused; each task's newest result only when nothing else is left.
+        """
+        now = self._db.clock.now_us()
+        c = t.results.c
+        newest = (
+            sa.select(c.definition_key, sa.func.max(c.created_at).label("created_at"))
+            .group_by(c.definition_key)
+            .subquery()
+        )
+        is_newest = (
+            sa.exists()
+            .where(newest.c.definition_key == c.definition_key, newest.c.created_at == c.created_at)
+            .label("is_newest")
+        )
+        expired = sa.case((sa.and_(c.expires_at.is_not(None), c.expires_at <= now), 0), else_=1)
+        query = sa.select(t.results).order_by(expired, is_newest, c.used_at)
+        chosen: list[StoredResult] = []
+        freed = 0
+        with self._db.read() as connection:
+            for row in connection.execute(query):
+                if freed >= excess_bytes:
+                    break
+                chosen.append(_record(row))
+                freed += row.size_bytes
+        return chosen

@@ -1,0 +1,123 @@
+"""Where a result's bytes lie: a folder under the data directory, or any fsspec URL."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from headrace.core import settings
+from headrace.core.errors import InvalidOption, StoreFull, StoreUnavailable
+
+
+class Storage:
+    """A place for results.
+
+    Parameters
+    ----------
+    base : str or Path or None, default None
+        A folder or an fsspec URL such as `s3://bucket/prefix`; None means `<data dir>/results`.
+
+    Raises
+    ------
+    InvalidOption
+        The URL's scheme needs a package that is not installed, or is unknown.
+    """
+
+    def __init__(self, base: str | Path | None = None) -> None:
+        text = "" if base is None else str(base)
+        self._remote = "://" in text and not text.startswith("file://")
+        if self._remote:
+            self._base = text.rstrip("/")
+            self._check_scheme()
+        else:
+            folder = Path(text.removeprefix("file://")).expanduser() if text else settings.data_dir() / "results"
+            self._base = str(folder.absolute())
+
+    def _check_scheme(self) -> None:
+        import fsspec
+
+        scheme = self._base.partition("://")[0]
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except (ValueError, ImportError) as error:
+            raise InvalidOption(
+                f"result_storage {self._base!r} cannot be used: {error}", field="result_storage"
+            ) from error
+
+    def location(self, key: str) -> str:
+        """Return where a key's bytes lie; keys that would leave the place are refused.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        parts = [part for part in key.split("/") if part]
+        if not parts or any(part in (".", "..") or "\x00" in part or "\\" in part for part in parts):
+            raise InvalidOption(f"A result cannot be stored under the key {key!r}.", field="result_storage_key")
+        if len(parts) == 1 and len(key) == 64:
+            parts = [key[:2], key]
+        return "/".join([self._base, *parts])
+
+    def write(self, key: str, data: bytes) -> str:
+        """Store bytes atomically and return where they lie.
+
+        Raises
+        ------
+        StoreFull, StoreUnavailable
+        """
+        place = self.location(key)
+        try:
+            if self._remote:
+                import fsspec
+
+                with fsspec.open(place, "wb") as file:
+                    file.write(data)
+            else:
+                _write_local(Path(place), data)
+        except OSError as error:
+            kind = StoreFull if error.errno in (28, 122) else StoreUnavailable
+            raise kind(f"The result could not be written to {place}: {error.strerror or error}.") from error
+        return place
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read(place: str) -> bytes:
+    """Return the bytes at a place that `write` returned.
+
+    Raises
+    ------
+    FileNotFoundError
+        They are gone.
+    """
+    if "://" in place:
+        import fsspec
+
+        with fsspec.open(place, "rb") as file:
+            return bytes(file.read())
+    return Path(place).read_bytes()
+
+
+def remove(place: str) -> None:
+    """Remove the bytes at a place; gone already is fine."""
+    try:
+        if "://" in place:
+            import fsspec
+
+            filesystem, path = fsspec.core.url_to_fs(place)
+            filesystem.rm(path)
+        else:
+            os.unlink(place)
+    except FileNotFoundError:
+        pass
