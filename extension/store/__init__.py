@@ -21,6 +21,7 @@ from headrace.core.settings import StorePlace, find_store
 if TYPE_CHECKING:
     from headrace.store.documents import Documents
     from headrace.store.journal import Journal
+    from headrace.store.limits import Limits
     from headrace.store.logs import Logs
     from headrace.store.recorder import Recorder
     from headrace.store.results import Results
@@ -92,6 +93,13 @@ class Store:
         from headrace.store.results import Results
 
         return Results(self.database)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Concurrency and rate limits."""
+        from headrace.store.limits import Limits
+
+        return Limits(self.database)
 
     @cached_property
     def recorder(self) -> Recorder:
