@@ -50,6 +50,8 @@ class Lane:
     steps : tuple of Step
     folders : tuple of str
         The folders of test files it covers; () for none. A lane with files that runs no test fails.
+    needs : tuple of str
+        What is brought before any lane starts: "chromium", "postgres".
     alone : bool, default False
         It measures time or fills both cores, so nothing runs beside it.
     """
@@ -58,6 +60,7 @@ class Lane:
     budget_seconds: float
     steps: tuple[Step, ...]
     folders: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     alone: bool = False
 
     @property
@@ -72,14 +75,19 @@ class Lane:
 
 
 def pytest_lane(
-    name: str, budget_seconds: float, *folders: str, plugins: tuple[str, ...] = NO_BROWSER, alone: bool = False
+    name: str,
+    budget_seconds: float,
+    *folders: str,
+    plugins: tuple[str, ...] = NO_BROWSER,
+    needs: tuple[str, ...] = ("postgres",),
+    alone: bool = False,
 ) -> Lane:
     """Return a lane that runs pytest on the folders that exist."""
     paths = tuple(f"tests/{folder}" for folder in folders)
     found = tuple(path for path in paths if (ROOT / path).is_dir())
     command = (*PYTEST, *plugins, "--junitxml={junit}", *found)
     steps = (Step(name="pytest", command=command),) if found else ()
-    return Lane(name=name, budget_seconds=budget_seconds, steps=steps, folders=paths, alone=alone)
+    return Lane(name=name, budget_seconds=budget_seconds, steps=steps, folders=paths, needs=needs, alone=alone)
 
 
 def lint_lane() -> Lane:
@@ -138,5 +146,5 @@ def lanes() -> list[Lane]:
         pytest_lane("acceptance", 120, "acceptance", "binder"),
         pytest_lane("install", 90, "install"),
         front_lane(),
-        pytest_lane("browser", 120, "browser", plugins=(), alone=True),
+        pytest_lane("browser", 120, "browser", plugins=(), needs=("chromium",), alone=True),
     ]

