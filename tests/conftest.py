@@ -57,7 +57,7 @@ def _point_home_at(home: Path, patch: pytest.MonkeyPatch) -> None:
         "JUPYTER_DATA_DIR": home / "jupyter" / "data",
         "JUPYTER_RUNTIME_DIR": home / "jupyter" / "runtime",
         "JUPYTER_PLATFORM_DIRS": "1",
-        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_PREFER_ENV_PATH": "0",
         "MPLBACKEND": "agg",
         "TZ": "UTC",
     }.items():

@@ -18,7 +18,7 @@ BELOW = {
     "door": {"core", "store", "kernel_magic", "server", "door"},
 }
 #: What core may ask for inside a function: to find Jupyter's folders where Jupyter is, and TOML before Python 3.11.
-CORE_EXCEPTIONS = {"jupyter_core", "tomli"}
+CORE_EXCEPTIONS = {"jupyter_core", "tomli", "tomllib"}
 #: Comes with the `lab` extra only: kernels and scripts do without.
 LAB_ONLY = {
     "jupyter_server",
