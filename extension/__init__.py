@@ -28,6 +28,23 @@ if TYPE_CHECKING:
     from headrace.core.errors import UsageError as UsageError
     from headrace.core.states import State as State
     from headrace.core.states import StateType as StateType
+    from headrace.kernel_magic.engine.live import tags as tags
+    from headrace.kernel_magic.flows import Flow as Flow
+    from headrace.kernel_magic.flows import flow as flow
+    from headrace.kernel_magic.futures import FutureList as FutureList
+    from headrace.kernel_magic.futures import TaskFuture as TaskFuture
+    from headrace.kernel_magic.futures import allow_failure as allow_failure
+    from headrace.kernel_magic.futures import as_completed as as_completed
+    from headrace.kernel_magic.futures import quote as quote
+    from headrace.kernel_magic.futures import unmapped as unmapped
+    from headrace.kernel_magic.futures import wait as wait
+    from headrace.kernel_magic.retries import exponential_backoff as exponential_backoff
+    from headrace.kernel_magic.run_logging import disable_run_logger as disable_run_logger
+    from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
+    from headrace.kernel_magic.runners.threads import ThreadPoolTaskRunner as ThreadPoolTaskRunner
+    from headrace.kernel_magic.stopping import stop as stop
+    from headrace.kernel_magic.tasks import Task as Task
+    from headrace.kernel_magic.tasks import task as task
 
 __version__ = "0.1.0"
 
@@ -37,6 +54,8 @@ _MODULES = {
     "ConcurrencySlotAcquisitionError": "headrace.core.errors",
     "CrashedRun": "headrace.core.errors",
     "FailedRun": "headrace.core.errors",
+    "Flow": "headrace.kernel_magic.flows",
+    "FutureList": "headrace.kernel_magic.futures",
     "HeadraceError": "headrace.core.errors",
     "MissingContextError": "headrace.core.errors",
     "PausedRun": "headrace.core.errors",
@@ -44,10 +63,25 @@ _MODULES = {
     "State": "headrace.core.states",
     "StateType": "headrace.core.states",
     "StoreError": "headrace.core.errors",
+    "Task": "headrace.kernel_magic.tasks",
+    "TaskFuture": "headrace.kernel_magic.futures",
     "TaskTimeout": "headrace.core.errors",
+    "ThreadPoolTaskRunner": "headrace.kernel_magic.runners.threads",
     "UnfinishedRun": "headrace.core.errors",
     "UpstreamFailed": "headrace.core.errors",
     "UsageError": "headrace.core.errors",
+    "allow_failure": "headrace.kernel_magic.futures",
+    "as_completed": "headrace.kernel_magic.futures",
+    "disable_run_logger": "headrace.kernel_magic.run_logging",
+    "exponential_backoff": "headrace.kernel_magic.retries",
+    "flow": "headrace.kernel_magic.flows",
+    "get_run_logger": "headrace.kernel_magic.run_logging",
+    "quote": "headrace.kernel_magic.futures",
+    "stop": "headrace.kernel_magic.stopping",
+    "tags": "headrace.kernel_magic.engine.live",
+    "task": "headrace.kernel_magic.tasks",
+    "unmapped": "headrace.kernel_magic.futures",
+    "wait": "headrace.kernel_magic.futures",
 }
 
 __all__ = [
@@ -55,6 +89,8 @@ __all__ = [
     "ConcurrencySlotAcquisitionError",
     "CrashedRun",
     "FailedRun",
+    "Flow",
+    "FutureList",
     "HeadraceError",
     "MissingContextError",
     "PausedRun",
@@ -62,11 +98,26 @@ __all__ = [
     "State",
     "StateType",
     "StoreError",
+    "Task",
+    "TaskFuture",
     "TaskTimeout",
+    "ThreadPoolTaskRunner",
     "UnfinishedRun",
     "UpstreamFailed",
     "UsageError",
     "__version__",
+    "allow_failure",
+    "as_completed",
+    "disable_run_logger",
+    "exponential_backoff",
+    "flow",
+    "get_run_logger",
+    "quote",
+    "stop",
+    "tags",
+    "task",
+    "unmapped",
+    "wait",
 ]
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from headrace.core.clock import SYSTEM_CLOCK, instant
-from headrace.core.errors import InvalidTransition
+from headrace.core.errors import CancelledRun, CrashedRun, FailedRun, InvalidTransition, UnfinishedRun
 
 
 class StateType(str, Enum):
@@ -107,6 +107,8 @@ class State:
         The attempt that it belongs to, counted from 1.
     data : object, default None
         The result, or the exception, while it is in this process.
+    run_id : str or None, default None
+        The run that is in it; None for a state that user code made.
     """
 
     type: StateType
@@ -115,6 +117,7 @@ class State:
     at_us: int = 0
     attempt: int = 1
     data: Any = None
+    run_id: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -126,6 +129,40 @@ class State:
     def timestamp(self) -> Any:
         """When the run entered it: an aware UTC datetime."""
         return instant(self.at_us)
+
+    def result(self, raise_on_failure: bool = True) -> Any:
+        """Return what the run returned.
+
+        Parameters
+        ----------
+        raise_on_failure : bool, default True
+            Raise what it raised; False returns the exception instead.
+
+        Returns
+        -------
+        object
+
+        Raises
+        ------
+        UnfinishedRun
+            The run has not ended.
+        Exception
+            What the run raised, or a `RunError` that says how it ended.
+        """
+        if self.type is S.COMPLETED:
+            return self.data
+        if self.type not in TERMINAL:
+            error: BaseException = UnfinishedRun(
+                f"The run is {self.name}; it has no result yet.", state=self, run_id=self.run_id
+            )
+        elif isinstance(self.data, BaseException):
+            error = self.data
+        else:
+            kinds = {S.FAILED: FailedRun, S.CANCELLED: CancelledRun, S.CRASHED: CrashedRun}
+            error = kinds[self.type](self.message or f"The run ended {self.name}.", state=self, run_id=self.run_id)
+        if raise_on_failure or self.type not in TERMINAL:
+            raise error
+        return error
 
     def is_scheduled(self) -> bool:
         """Return whether the type is SCHEDULED."""

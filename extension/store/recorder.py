@@ -102,6 +102,11 @@ class Recorder:
         self._spill = None
         self._reset_threads()
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait to be written; whoever makes very many of them helps writing (`flush`)."""
+        return len(self._runs) + len(self._rest)
+
     def open(self, values: dict[str, Any]) -> RunRecord:
         """Record a new run.
 

@@ -1,0 +1,383 @@
+"""A run while this process moves it on: the face of its record, and the context of the code in it."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.errors import UsageError
+from headrace.core.ids import new_id
+from headrace.core.settings import number
+from headrace.core.states import MOVES, State, StateType
+from headrace.kernel_magic.definition import Definition
+from headrace.kernel_magic.engine.outcome import Kind, Outcome
+from headrace.kernel_magic.engine.session import session
+from headrace.kernel_magic.names import fill_template, run_slug, task_slug
+from headrace.kernel_magic.previews import picture, result_picture
+
+if TYPE_CHECKING:
+    from headrace.store.recorder import RunRecord
+
+#: Runs inside runs, at most. A flow that calls itself without end is told so long before Python's own limit.
+DEEPEST = int(number("MAX_DEPTH", 100))
+#: So many records wait at most before a thread that makes more has to help writing them (bounds memory).
+BACKLOG = 20_000
+
+S = StateType
+CURRENT: contextvars.ContextVar[LiveRun | None] = contextvars.ContextVar("headrace_run", default=None)
+TAGS: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("headrace_tags", default=())
+#: Every run that this process moves on, by id.
+LIVE: dict[str, LiveRun] = {}
+
+
+def current() -> LiveRun | None:
+    """Return the run around the caller; in a plain thread that a run started, that run."""
+    run = CURRENT.get()
+    if run is None:
+        run = getattr(threading.current_thread(), "_headrace_run", None)
+    return run
+
+
+@contextmanager
+def tags(*names: str) -> Iterator[tuple[str, ...]]:
+    """Give every run that begins in this block these tags, too.
+
+    Parameters
+    ----------
+    *names : str
+
+    Returns
+    -------
+    tuple of str
+        All tags in force in the block.
+    """
+    merged = tuple(sorted({*TAGS.get(), *names}))
+    token = TAGS.set(merged)
+    try:
+        yield merged
+    finally:
+        TAGS.reset(token)
+
+
+class LiveRun:
+    """A run while this process moves it on.
+
+    Parameters
+    ----------
+    definition : Definition
+    parent : LiveRun or None
+        The run around it.
+    parameters : mapping or None
+        Arguments by name; kept as they are, recorded as pictures.
+    name : str or None, default made up
+    record : RunRecord or None
+        An adopted record, for a run that is in the store already.
+    fields : mapping or None
+        Further columns of `runs` (cell_id, notebook_path, trigger, deployment_id …).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "attempt",
+        "cancel_reason",
+        "chain_id",
+        "decision",
+        "definition",
+        "depth",
+        "extra",
+        "fields",
+        "flow",
+        "futures",
+        "handle",
+        "id",
+        "kind",
+        "late",
+        "links",
+        "name",
+        "options",
+        "parameters",
+        "parent",
+        "prints",
+        "record",
+        "root",
+        "runner",
+        "session",
+        "state_at",
+        "state_message",
+        "state_name",
+        "state_type",
+        "tags",
+        "told",
+    )
+
+    def __init__(
+        self,
+        definition: Definition,
+        parent: LiveRun | None = None,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        record: RunRecord | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.definition = definition
+        self.flow: LiveRun
+        self.chain_id: str
+        self.options = options = definition.options
+        self.parent = parent
+        self.kind = kind = definition.kind
+        self.parameters = parameters
+        self.fields = fields
+        self.record = record
+        self.attempt = 1
+        self.state_type: StateType | None = None
+        self.state_name = self.state_message = ""
+        self.state_at = 0
+        self.cancel_reason: str | None = None
+        self.handle: Any = None
+        self.futures: list[Any] | None = None
+        self.runner: Any = None
+        self.links: dict[int, Any] | None = None
+        self.told: set[str] | None = None
+        self.decision: Any = None
+        self.late: dict[str, Any] | None = None
+        self.extra: dict[str, Any] | None = None
+        if name is None:
+            name = run_slug() if kind == "flow" else task_slug(definition.name)
+        self.name = name
+        if parent is None:
+            self.session = session()
+            self.root = self
+            self.depth = 0
+            prints = options.log_prints
+            self.prints = _default_prints() if prints is None else prints
+        else:
+            self.session = parent.session
+            self.root = parent.root
+            self.depth = parent.depth + 1
+            self.prints = parent.prints if options.log_prints is None else options.log_prints
+            if self.depth > DEEPEST:
+                raise UsageError(
+                    f"{kind} {definition.name!r} would be run number {self.depth} inside one another; at most {DEEPEST} "
+                    "are allowed. Does a flow or task call itself without end? (HEADRACE_MAX_DEPTH raises the limit.)"
+                )
+        self.flow = self if (kind == "flow" or parent is None) else parent.flow
+        context_tags = TAGS.get()
+        self.tags = tuple(sorted({*options.tags, *context_tags})) if context_tags else tuple(options.tags)
+        if record is None:
+            self.id = new_id()
+        else:
+            self.id = record.id
+            self.attempt = record.attempt
+            LIVE[self.id] = self
+        self.chain_id = self.id if parent is None else parent.chain_id
+
+    # ---------------------------------------------------------------- recording
+
+    def move(
+        self,
+        state_type: StateType,
+        state_name: str,
+        message: str = "",
+        patch: dict[str, Any] | None = None,
+        at: int = 0,
+    ) -> None:
+        """Record a state; the run is born with its first one.
+
+        Raises
+        ------
+        AssertionError
+            The table of moves has no such pair: the brain is wrong.
+        """
+        at = at or time.time_ns() // 1000
+        old = self.state_type
+        assert old is None or state_type in MOVES[old], (old, state_type)
+        self.state_type, self.state_name, self.state_message, self.state_at = state_type, state_name, message, at
+        recorder = self.session.recorder
+        if self.record is None:
+            self.record = recorder.open(self._columns(state_type, state_name, message, at, patch))
+            LIVE[self.id] = self
+            if recorder.waiting > BACKLOG:
+                recorder.flush()
+        else:
+            self.record.attempt = self.attempt
+            recorder.change(self.record, state_type.value, state_name, at, message, patch)
+
+    def _columns(
+        self, state_type: StateType, state_name: str, message: str, at: int, patch: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        here, definition, parent = self.session, self.definition, self.parent
+        parameters = self.parameters
+        columns: dict[str, Any] = {
+            "id": self.id,
+            "root_id": self.root.id,
+            "parent_id": None if parent is None else parent.id,
+            "kind": self.kind,
+            "name": self.name,
+            "definition": definition.name,
+            "definition_key": definition.key,
+            "version": definition.version,
+            "owner": here.owner,
+            "owner_id": here.owner_id,
+            "host": here.host,
+            "pid": here.pid,
+            "attempt": self.attempt,
+            "max_attempts": self.options.retries + 1,
+            "state_type": state_type.value,
+            "state_name": state_name,
+            "state_message": message,
+            "state_at": at,
+            "created_at": at,
+            "started_at": at if state_type is S.RUNNING else None,
+            "tags": self.tags,
+            "parameters": pictures(parameters) if parameters else "{}",
+            "details": self._details(),
+        }
+        if parent is not None:
+            columns["trigger"] = "flow"
+        if self.fields:
+            columns.update(self.fields)
+        if patch:
+            columns.update(patch)
+        return columns
+
+    def _details(self) -> Any:
+        """Return the source for the first run of a definition in its tree; later ones point to that run."""
+        definition, told = self.definition, self.root.told
+        if told is None:
+            told = self.root.told = set()
+        if self.extra:
+            return {**definition.details, **self.extra}
+        if definition.key in told:
+            return "{}"
+        told.add(definition.key)
+        return definition.details_text
+
+    def details(self, **more: Any) -> None:
+        """Add to the run's details; they are recorded with its next state."""
+        self.extra = {**(self.extra or {}), **more}
+
+    def begin(self, attempt: int) -> None:
+        """Record that an attempt runs."""
+        self.attempt = attempt
+        at = time.time_ns() // 1000
+        patch: dict[str, Any] | None = None
+        if self.record is not None:
+            patch = {"started_at": at}
+            if self.late:
+                patch.update(self.late)
+                self.late = None
+        self.move(S.RUNNING, "Running" if attempt == 1 else "Retrying", "", patch, at)
+
+    def renamed(self, parameters: Mapping[str, Any]) -> None:
+        """Take over the arguments with values in the place of futures; they are recorded with the next state."""
+        if parameters is not self.parameters:
+            self.parameters = parameters
+            self.late = {"parameters": pictures(parameters)}
+            template = getattr(self.options, "task_run_name", None)
+            if template is not None:
+                self.name = self.late["name"] = fill_template(template, parameters, "task_run_name")
+
+    def wait(self, seconds: float, message: str) -> None:
+        """Record that the next attempt comes in `seconds`."""
+        at = time.time_ns() // 1000
+        due = at + int(seconds * 1_000_000)
+        self.move(S.SCHEDULED, "AwaitingRetry", message, {"scheduled_at": due}, at)
+
+    def end(self, outcome: Outcome) -> None:
+        """Record the final state."""
+        ending = outcome.ending
+        at = time.time_ns() // 1000
+        patch: dict[str, Any] = {"ended_at": at}
+        if outcome.kind is Kind.VALUE:
+            if outcome.value is not None:
+                patch["result"] = _pictured(outcome.value)
+            if outcome.error is not None:
+                patch["error"] = error_record(outcome.error)
+        elif outcome.error is not None and ending.type is not S.COMPLETED:
+            patch["error"] = error_record(outcome.error)
+        if self.decision is not None:
+            patch.update(self.decision)
+        if self.extra:
+            patch["details"] = {**self.definition.details, **self.extra}
+        self.move(ending.type, ending.name, ending.message, patch, at)
+        LIVE.pop(self.id, None)
+
+    def edge(self, upstream_id: str, name: str = "", kind: str = "data") -> None:
+        """Record that this run comes after another."""
+        if upstream_id != self.id:
+            self.session.recorder.edge(self.id, upstream_id, kind, name)
+
+    def log(self, level: int, logger: str, message: str) -> None:
+        """Record a log line of this run."""
+        self.session.recorder.log(self.id, self.root.id, time.time_ns() // 1000, level, logger, message)
+
+    # ---------------------------------------------------------------- reading
+
+    def state(self, data: Any = None) -> State:
+        """Return the run's present state."""
+        return State(
+            type=self.state_type or S.PENDING,
+            name=self.state_name or "Pending",
+            message=self.state_message,
+            at_us=self.state_at,
+            attempt=self.attempt,
+            data=data,
+            run_id=self.id,
+        )
+
+    def is_within(self, ancestor: LiveRun) -> bool:
+        """Return whether this run is `ancestor` or below it."""
+        run: LiveRun | None = self
+        while run is not None:
+            if run is ancestor:
+                return True
+            run = run.parent
+        return False
+
+    def cancelled_above(self) -> bool:
+        """Return whether this run or one above it has been asked to end."""
+        run: LiveRun | None = self
+        while run is not None:
+            if run.cancel_reason is not None:
+                return True
+            run = run.parent
+        return False
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} run {self.name} {self.state_name}>"
+
+
+def _default_prints() -> bool:
+    from headrace.core.settings import flag
+
+    return flag("LOGGING_LOG_PRINTS")
+
+
+def pictures(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return bounded pictures of arguments; a value that cannot be looked at now is shown by its type."""
+    shown = {}
+    for name, value in parameters.items():
+        try:
+            shown[name] = picture(value)
+        except Exception:  # a collection that another thread changes, a property that raises
+            shown[name] = f"<{type(value).__qualname__}>"
+    return shown
+
+
+def _pictured(value: Any) -> dict[str, Any] | None:
+    try:
+        return result_picture(value)
+    except Exception:
+        return {"type": type(value).__qualname__, "preview": f"<{type(value).__qualname__}>"}
+
+
+def error_record(error: BaseException) -> dict[str, Any]:
+    """Return an error as a run's record keeps it."""
+    from headrace.kernel_magic.engine.tracebacks import error_record as make
+
+    return make(error)

@@ -1,0 +1,74 @@
+"""Where this process records: its store and recorder, and who it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from headrace.core import settings
+
+if TYPE_CHECKING:
+    from headrace.store.recorder import Recorder
+
+_WATCHED = (settings.DATABASE_URL, settings.DATA_DIR, "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "HOME")
+
+
+class Session:
+    """What every run of this process has in common.
+
+    Parameters
+    ----------
+    store : Store or None
+        None in a process that relays its records to another one.
+    recorder : Recorder
+    owner_id : str
+    """
+
+    __slots__ = ("host", "owner", "owner_id", "pid", "recorder", "store")
+
+    def __init__(self, store: Any, recorder: Recorder, owner_id: str) -> None:
+        self.store = store
+        self.recorder = recorder
+        self.owner_id = owner_id
+        self.owner = settings.user_name()
+        self.host = socket.gethostname()
+        self.pid = os.getpid()
+
+
+_session: Session | None = None
+_seen: tuple[Any, ...] = ()
+_relay: Session | None = None
+
+
+def session() -> Session:
+    """Return this process's session; its store is opened at the first call.
+
+    The store is looked for again when a variable that names it has changed, and
+    after `headrace.store.forget_stores`.
+    """
+    global _session, _seen
+    if _relay is not None and _relay.pid == os.getpid():
+        return _relay
+    from headrace import store as stores
+
+    pid = os.getpid()
+    seen = (pid, *map(os.environ.get, _WATCHED))
+    found = _session
+    if found is not None and seen == _seen and stores._stores.get((pid, found.store.place.url)) is found.store:
+        return found
+    from headrace.kernel_magic.engine import shutdown
+    from headrace.store import liveness
+
+    store = stores.get_store()
+    _session = Session(store, store.recorder, liveness.owner_id())
+    _seen = seen
+    shutdown.register()
+    return _session
+
+
+def relay_to(recorder: Recorder, owner_id: str) -> Session:
+    """Make this process record through `recorder` (a relay to the submitter), and never open a store."""
+    global _relay
+    _relay = Session(None, recorder, owner_id)
+    return _relay

@@ -1,0 +1,259 @@
+"""`@flow`: a function whose calls are runs that hold other runs."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+else:
+    from typing import ParamSpec
+
+from headrace.core.errors import InvalidOption
+from headrace.kernel_magic import resolve
+from headrace.kernel_magic.definition import FunctionDefinition
+from headrace.kernel_magic.engine.deliver import deliver
+from headrace.kernel_magic.engine.live import LiveRun, current
+from headrace.kernel_magic.engine.outcome import Kind, Outcome
+from headrace.kernel_magic.engine.sync import run_sync
+from headrace.kernel_magic.names import check_template, fill_template
+from headrace.kernel_magic.options import FlowOptions
+from headrace.kernel_magic.tasks import _find
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Flow(Generic[P, R]):
+    """A function whose calls are runs that hold the runs of the tasks and flows that it calls.
+
+    Parameters
+    ----------
+    fn : callable
+        Sync or async function, generator function, or method.
+    options : FlowOptions
+    """
+
+    def __init__(self, fn: Callable[P, R], options: FlowOptions | None = None) -> None:
+        kind: type | None = type(fn) if isinstance(fn, staticmethod | classmethod) else None
+        inner = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
+        if isinstance(inner, Flow):
+            raise InvalidOption(
+                f"{inner.name!r} is a flow already; use .with_options(…) for a copy with other options."
+            )
+        if not callable(inner):
+            raise InvalidOption(f"@flow decorates functions; this is {inner!r}.")
+        self._wrapped_in = kind
+        self._set(cast("Callable[P, R]", inner), options or FlowOptions())
+        functools.update_wrapper(self, inner)
+
+    def _set(self, fn: Callable[P, R], options: FlowOptions) -> None:
+        self.fn = fn
+        self.options = options
+        name = options.name or str(getattr(fn, "__name__", type(fn).__name__)).replace("_", "-").strip("<>")
+        self._definition = FunctionDefinition("flow", fn, name, options)
+        self._definition.handle = self
+        check_template(
+            options.flow_run_name,
+            self._definition.parameters,
+            open_ended=self._definition.open_ended,
+            option="flow_run_name",
+        )
+
+    # ---------------------------------------------------------------- what it is
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        return self._definition.name
+
+    @property
+    def description(self) -> str | None:
+        """What it does: the option, else the docstring."""
+        return self.options.description or self.fn.__doc__
+
+    @property
+    def version(self) -> str | None:
+        """The option, else the hash of the source."""
+        return self._definition.version
+
+    @property
+    def isasync(self) -> bool:
+        """Whether its calls are awaited."""
+        return self._definition.is_async
+
+    def __getattr__(self, name: str) -> Any:
+        """Show options as attributes: `my_flow.retries`, `my_flow.timeout_seconds` …"""
+        if not name.startswith("_") and "options" in self.__dict__ and name in FlowOptions.__dataclass_fields__:
+            return getattr(self.options, name)
+        raise AttributeError(f"{type(self).__name__} {self.__dict__.get('__name__', '')!r} has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<Flow {self.name}>"
+
+    def __reduce__(self) -> Any:
+        """Travel by name where the other process can import it, else with the function itself."""
+        module, qualname = self.fn.__module__, getattr(self.fn, "__qualname__", "")
+        if module != "__main__" and "<" not in qualname and _find(module, qualname) is self:
+            return (_find, (module, qualname))
+        return (_rebuild, (self.fn, self.options))
+
+    def with_options(self, **options: Any) -> Flow[P, R]:
+        """Return a copy with other options.
+
+        Parameters
+        ----------
+        **options
+            As for `flow`.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        twin = copy.copy(self)
+        twin._set(self.fn, self.options.merged(options, f"flow {self.name!r}"))
+        return twin
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Flow[..., R]: ...
+    def __get__(self, instance: object | None, owner: type | None = None) -> Flow[Any, R]:
+        """Bind a method to its instance or class."""
+        if self._wrapped_in is staticmethod:
+            return self
+        subject = owner if self._wrapped_in is classmethod else instance
+        if subject is None:
+            return self
+        twin = copy.copy(self)
+        twin._set(self.fn.__get__(subject, owner), self.options)
+        return twin
+
+    # ---------------------------------------------------------------- calling it
+
+    @overload
+    def __call__(self: Flow[P, NoReturn], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it and return its result; `return_state=True` returns the final state instead.
+
+        `wait_for=[…]` names futures that must have completed first.
+        """
+        return_state = kwargs.pop("return_state", False)
+        wait_for = kwargs.pop("wait_for", None)
+        parameters = self._definition.bind(args, kwargs)
+        return self._run(parameters, wait_for, return_state)
+
+    def _run(
+        self, parameters: dict[str, Any], wait_for: Any, return_state: bool, fields: dict[str, Any] | None = None
+    ) -> Any:
+        definition = self._definition
+        parent = current()
+        if definition.is_async or definition.is_generator:
+            return self._run_otherwise(parameters, wait_for, return_state, parent)
+        run = LiveRun(definition, parent, parameters=parameters, fields=fields)
+        refused: Outcome | None = None
+        if wait_for is not None or resolve.needs_look(parameters.values()):
+            for future in resolve.upstream_of(run, parameters, wait_for):
+                future._wait()
+            refused, found = resolve.values(run, parameters, wait_for)
+            parameters = dict(found)
+        refused = refused or self._validated(run, parameters)
+        args, kwargs = definition.arguments(run.parameters or {})
+        body = functools.partial(self.fn, *args, **kwargs) if args or kwargs else self.fn
+        return deliver(run, run_sync(run, body, refused=refused), return_state)
+
+    def _validated(self, run: LiveRun, parameters: dict[str, Any]) -> Outcome | None:
+        """Check the arguments and name the run; return why it must not start, if so."""
+        try:
+            if self.options.validate_parameters and parameters:
+                from headrace.kernel_magic.parameters import validate
+
+                parameters = validate(self._definition, parameters)
+            run.parameters = parameters
+            if self.options.flow_run_name is not None:
+                run.name = fill_template(self.options.flow_run_name, parameters, "flow_run_name")
+        except Exception as error:
+            return Outcome(Kind.ERROR, None, error)
+        return None
+
+    def _run_otherwise(
+        self, parameters: dict[str, Any], wait_for: Any, return_state: bool, parent: LiveRun | None
+    ) -> Any:
+        from headrace.kernel_magic.engine import calls
+
+        return calls.call_otherwise(
+            self._definition, parameters, wait_for, return_state, None, parent=parent, check=self._validated
+        )
+
+    # ---------------------------------------------------------------- hooks
+
+    def _hooked(self, option: str, hook: Callable[..., Any]) -> Callable[..., Any]:
+        hooks = (*getattr(self.options, option), hook)
+        self._set(self.fn, self.options.merged({option: hooks}, f"flow {self.name!r}"))
+        return hook
+
+    def on_completion(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a hook that is called when a run completed."""
+        return self._hooked("on_completion", hook)
+
+    def on_failure(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a hook that is called when a run failed, after the last retry."""
+        return self._hooked("on_failure", hook)
+
+    def on_running(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a hook that is called when an attempt begins."""
+        return self._hooked("on_running", hook)
+
+    def on_cancellation(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a hook that is called when a run is being cancelled, before it is CANCELLED."""
+        return self._hooked("on_cancellation", hook)
+
+    def on_crashed(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a hook that is called when the process under a run died."""
+        return self._hooked("on_crashed", hook)
+
+
+def _rebuild(fn: Callable[..., Any], options: FlowOptions) -> Flow[..., Any]:
+    return Flow(fn, options)
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+@overload
+def flow(fn: Literal[None] = None, /, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a flow of a function.
+
+    Parameters
+    ----------
+    fn : callable, optional
+        The function, where the decorator is used bare.
+    **options
+        The fields of `FlowOptions`: name, retries, timeout_seconds, task_runner, log_prints, flow_run_name …
+
+    Returns
+    -------
+    Flow
+        Or a decorator, when only options were given.
+
+    Raises
+    ------
+    InvalidOption, InvalidName
+        An option is unknown or has a wrong value.
+
+    Examples
+    --------
+    >>> @flow(log_prints=True)
+    ... def nightly(day: str) -> None: ...
+    """
+    checked = FlowOptions.build(options, "@flow")
+    if fn is not None:
+        if not callable(fn) and not isinstance(fn, staticmethod | classmethod):
+            raise InvalidOption(f"@flow takes options by name only, e.g. @flow(name={fn!r}).")
+        return Flow(fn, checked)
+    return lambda inner: Flow(inner, checked)

@@ -1,0 +1,28 @@
+"""`stop`: a run that ends itself, without being a failure."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from headrace.core.errors import MissingContextError, StopSignal
+from headrace.kernel_magic.engine.live import current
+
+
+def stop(reason: str = "") -> NoReturn:
+    """End the run around the caller as COMPLETED, named Skipped; runs that depend on it are skipped, too.
+
+    Parameters
+    ----------
+    reason : str, default ""
+        Shown with the state.
+
+    Raises
+    ------
+    MissingContextError
+        There is no run around the caller.
+    """
+    if current() is None:
+        raise MissingContextError(
+            "headrace.stop() ends the run around it, and there is none; call it in a flow or task."
+        )
+    raise StopSignal(reason)
