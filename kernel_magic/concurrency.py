@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from headrace.core.errors import ConcurrencySlotAcquisitionError, InvalidOption
@@ -19,6 +19,8 @@ from headrace.store import Store, get_store, liveness
 
 #: How often a waiter looks whether something was released, seconds (PRAGMA data_version costs 3 µs).
 LOOK_SECONDS = 0.025
+#: How long a lease is when nothing else is asked for, seconds.
+LEASE_SECONDS = 300.0
 #: The shortest lease, seconds (Prefect's).
 MIN_LEASE_SECONDS = 60.0
 
@@ -95,7 +97,7 @@ class concurrency:
         occupy: int = 1,
         timeout_seconds: float | None = None,
         max_retries: int | None = None,
-        lease_duration: float = 300.0,
+        lease_duration: float = LEASE_SECONDS,
         strict: bool = False,
         raise_on_lease_renewal_failure: bool | None = None,
         *,
@@ -149,6 +151,17 @@ class concurrency:
         )
         if self._slots:
             _renewer.add(self._opened(), self._slots, self._lease)
+
+
+def holding(store: Store, slots: Sequence[str], lease_seconds: float = LEASE_SECONDS) -> Callable[[], None]:
+    """Renew the leases of slots until the returned function is called, which gives them back."""
+    _renewer.add(store, slots, lease_seconds)
+
+    def let_go() -> None:
+        _renewer.remove(slots)
+        store.limits.release(slots)
+
+    return let_go
 
 
 def acquire(
@@ -245,7 +258,7 @@ def _rate(store: Store, names: Sequence[str], occupy: int, timeout: float | None
     wrong = [name for name in names if name not in decaying]
     if strict and wrong:
         raise ConcurrencySlotAcquisitionError(f"{wrong[0]!r} is no rate limit: give it a slot_decay_per_second.")
-    yield from acquire(store, [n for n in names if n in decaying], occupy, timeout, None, 300.0, False, [])
+    yield from acquire(store, [n for n in names if n in decaying], occupy, timeout, None, LEASE_SECONDS, False, [])
 
 
 def _names(names: Any) -> list[str]:

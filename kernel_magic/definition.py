@@ -41,6 +41,8 @@ class Definition:
 
     #: The Flow or Task that it belongs to, for hooks.
     handle: Any = None
+    #: Looks up and keeps its results in its own way (cells); None: as function tasks do.
+    keeper: Any = None
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,7 @@ class LiveRun:
     __slots__ = (
         "__weakref__",
         "attempt",
+        "cached",
         "cancel_reason",
         "chain_id",
         "decision",
@@ -93,6 +94,7 @@ class LiveRun:
         "flow",
         "futures",
         "handle",
+        "held",
         "id",
         "kind",
         "late",
@@ -144,6 +146,8 @@ class LiveRun:
         self.links: dict[int, Any] | None = None
         self.told: set[str] | None = None
         self.decision: Any = None
+        self.cached: Any = None
+        self.held: list[Callable[[], None]] | None = None
         self.late: dict[str, Any] | None = None
         self.extra: dict[str, Any] | None = None
         if name is None:
@@ -173,6 +177,8 @@ class LiveRun:
         else:
             self.id = record.id
             self.attempt = record.attempt
+            here = self.session
+            self.late = {"owner_id": here.owner_id, "host": here.host, "pid": here.pid, **(fields or {})}
             LIVE[self.id] = self
         self.chain_id = self.id if parent is None else parent.chain_id
 
@@ -282,8 +288,22 @@ class LiveRun:
             if template is not None:
                 self.name = self.late["name"] = fill_template(template, parameters, "task_run_name")
 
+    def hold(self, let_go: Callable[[], None]) -> None:
+        """Keep something (a slot, a key) until the attempt has ended."""
+        if self.held is None:
+            self.held = []
+        self.held.append(let_go)
+
+    def let_go(self) -> None:
+        """Give back what the attempt held."""
+        held, self.held = self.held, None
+        for let_go in reversed(held or ()):
+            let_go()
+
     def wait(self, seconds: float, message: str) -> None:
-        """Record that the next attempt comes in `seconds`."""
+        """Record that the next attempt comes in `seconds`; slots are free meanwhile."""
+        if self.held is not None:
+            self.let_go()
         at = time.time_ns() // 1000
         due = at + int(seconds * 1_000_000)
         self.move(S.SCHEDULED, "AwaitingRetry", message, {"scheduled_at": due}, at)
@@ -306,6 +326,8 @@ class LiveRun:
             patch["details"] = {**self.definition.details, **self.extra}
         self.move(ending.type, ending.name, ending.message, patch, at)
         LIVE.pop(self.id, None)
+        if self.held is not None:
+            self.let_go()
 
     def edge(self, upstream_id: str, name: str = "", kind: str = "data") -> None:
         """Record that this run comes after another."""

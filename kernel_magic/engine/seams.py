@@ -1,21 +1,71 @@
-"""Where the engine meets what is built beside it: stored results, and limits by tag.
-
-`headrace.kernel_magic.results` offers `lookup(run) -> Outcome | None` and
-`keep(run, outcome) -> Outcome`; `headrace.kernel_magic.concurrency` offers
-`acquire(run) -> Outcome | None` and `release(run)`. They are loaded only for
-runs that ask for them.
-"""
+"""Where the engine meets stored results and limits by tag; loaded only for runs that ask for them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from headrace.core.states import StateType
 from headrace.kernel_magic.engine.brain import Op, Step
 from headrace.kernel_magic.engine.live import LiveRun
+from headrace.kernel_magic.engine.outcome import Kind, Outcome
+
+#: How long the answer to "which of these tags have a limit?" is believed, seconds.
+BELIEVED_SECONDS = 0.5
+
+_limited: dict[tuple[str, ...], tuple[float, set[str]]] = {}
 
 
 def obey(run: LiveRun, step: Step) -> Any:
     """Do a step that has to do with results or limits."""
+    if step[0] is Op.ACQUIRE:
+        return acquire(run)
+    if run.session.store is None:
+        # A process that relays its records has no store: its submitter looks results up and keeps them.
+        return step[1] if step[0] is Op.KEEP else None
+    from headrace.kernel_magic.results import keeper
+
+    return keeper.lookup(run) if step[0] is Op.LOOKUP else keeper.keep(run, step[1])
+
+
+def acquire(run: LiveRun) -> Outcome | None:
+    """Take a slot of every limit that one of the run's tags has; wait as AwaitingConcurrencySlot where none is free.
+
+    Returns
+    -------
+    Outcome or None
+        Why the run must end, None when it may go on.
+    """
+    import time
+
+    from headrace.core.errors import CancelSignal, InvalidOption
+    from headrace.kernel_magic import concurrency
+
+    store = run.session.store
+    if store is None or not run.tags:
+        return None
+    asked = tuple(f"tag:{tag}" for tag in run.tags)
+    seen = _limited.get(asked)
+    if seen is None or time.monotonic() - seen[0] > BELIEVED_SECONDS:
+        seen = _limited[asked] = (time.monotonic(), store.limits.known(asked))
+    names = sorted(seen[1])
+    if not names:
+        return None
+    token = concurrency.current_run_id.set(run.id)
+    slots: list[str] = []
+    waited = False
+    try:
+        for pause in concurrency.acquire(store, names, 1, None, None, concurrency.LEASE_SECONDS, False, slots):
+            if run.cancelled_above():
+                return Outcome(Kind.CANCEL, None, CancelSignal(run.cancel_reason or "the run around it was cancelled"))
+            if not waited:
+                waited = True
+                run.move(StateType.SCHEDULED, "AwaitingConcurrencySlot", f"waits for a slot of {', '.join(names)}")
+            time.sleep(pause)
+    except InvalidOption as error:
+        return Outcome(Kind.ERROR, None, error)
+    finally:
+        concurrency.current_run_id.reset(token)
+    run.hold(concurrency.holding(store, slots))
     return None
 
 

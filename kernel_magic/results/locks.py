@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from headrace.core import settings
 
@@ -51,3 +51,10 @@ def key_lock(key: str) -> Iterator[None]:
         finally:
             fcntl.lockf(handle, fcntl.LOCK_UN, 1, place)
             os.close(handle)
+
+
+def hold_key(key: str) -> Callable[[], None]:
+    """Take a key as `key_lock` does and return the function that lets it go, once."""
+    stack = ExitStack()
+    stack.enter_context(key_lock(key))
+    return stack.close

@@ -1,0 +1,209 @@
+"""The engine's side of stored results: what a function task looks up before an attempt and keeps after it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.errors import InvalidOption
+from headrace.core.settings import flag
+from headrace.kernel_magic.results import cache
+from headrace.kernel_magic.results.cache import CacheDecision
+from headrace.kernel_magic.results.locks import hold_key
+from headrace.kernel_magic.results.policies import DEFAULT, CachePolicy, KeyContext, parse_policy
+
+if TYPE_CHECKING:
+    from headrace.kernel_magic.engine.live import LiveRun
+    from headrace.kernel_magic.tasks import Task
+
+_TOKEN = re.compile(r"\{(parameters|flow_run|task_run)(?:\[|\.)([A-Za-z_]\w*)\]?\}")
+
+
+def policy_of(options: Any) -> CachePolicy:
+    """Return the policy that a task's options ask for; DEFAULT where results are stored and none is named.
+
+    Raises
+    ------
+    InvalidOption
+        `cache_policy` is no policy.
+    """
+    policy = options.cache_policy
+    if options.cache_key_fn is not None:
+        return CachePolicy(key_fn=options.cache_key_fn)
+    if policy is None:
+        return DEFAULT
+    if isinstance(policy, str):
+        from headrace.core.cells import READERS
+
+        try:
+            return parse_policy(READERS["cache_policy"](policy))
+        except ValueError as error:
+            raise InvalidOption(f"cache_policy is {policy!r}, but wants {error}.", field="cache_policy") from error
+    if not isinstance(policy, CachePolicy):
+        raise InvalidOption(
+            f"cache_policy is {policy!r}; use INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT or NO_CACHE, "
+            "joined by +.",
+            field="cache_policy",
+        )
+    return policy
+
+
+def context_of(run: LiveRun) -> KeyContext:
+    """Return what a run's key may be made of."""
+    flow = run.flow
+    return KeyContext(
+        definition_key=run.definition.key,
+        function=getattr(run.definition, "fn", None),
+        inputs=run.parameters or {},
+        root_id=run.chain_id,
+        flow_parameters=(flow.parameters or {}) if flow is not run else {},
+    )
+
+
+def storage_key_of(run: LiveRun) -> str | None:
+    """Return the user's own result key with its tokens filled in; None where there is none.
+
+    Tokens: `{parameters[name]}`, `{flow_run.name}`, `{flow_run.id}`, `{task_run.name}`, `{task_run.id}`.
+
+    Raises
+    ------
+    InvalidOption
+        A token is unknown.
+    """
+    template: str | None = getattr(run.options, "result_storage_key", None)
+    if template is None:
+        return None
+    parameters = run.parameters or {}
+
+    def fill(match: re.Match[str]) -> str:
+        kind, name = match[1], match[2]
+        if kind == "parameters" and name in parameters:
+            return str(parameters[name])
+        if kind != "parameters" and name in ("name", "id"):
+            return str(getattr(run.flow if kind == "flow_run" else run, name))
+        raise InvalidOption(
+            f"result_storage_key {template!r} has the token {match[0]!r}; known: {{parameters[{'|'.join(parameters)}]}}, "
+            "{flow_run.name}, {flow_run.id}, {task_run.name}, {task_run.id}.",
+            field="result_storage_key",
+        )
+
+    return _TOKEN.sub(fill, template)
+
+
+class FunctionKeeper:
+    """Looks up and keeps the results of function tasks."""
+
+    def lookup(self, run: LiveRun) -> CacheDecision:
+        """Return what the cache knows about a run; a SERIALIZABLE key is held until the run lets go."""
+        options: Any = run.options
+        store = run.session.store
+        policy = policy_of(options)
+        where: dict[str, Any] = {
+            "refresh": flag("TASKS_REFRESH_CACHE") if options.refresh_cache is None else options.refresh_cache,
+            "storage_key": storage_key_of(run),
+            "result_storage": options.result_storage,
+            "serializer": options.result_serializer,
+        }
+        context = context_of(run)
+        decision = cache.lookup(store, policy, context, **where)
+        if not decision.hit and decision.key is not None and policy.isolation == "SERIALIZABLE":
+            run.hold(hold_key(decision.key))
+            again = cache.lookup(store, policy, context, **where)
+            decision = again if again.hit else decision
+        return decision
+
+    def keep(self, run: LiveRun, value: Any, decision: CacheDecision | None) -> Mapping[str, Any]:
+        """Store a run's result and return its `result` column."""
+        options: Any = run.options
+        expiration = options.cache_expiration
+        key = decision.key if decision is not None and decision.key is not None else run.id
+        return cache.save(
+            run.session.store,
+            value,
+            key=key,
+            definition=run.definition.name,
+            definition_key=run.definition.key,
+            run_id=run.id,
+            parts=decision.parts if decision is not None else None,
+            notebook_path=(run.fields or {}).get("notebook_path"),
+            expiration_seconds=None if expiration is None else expiration.total_seconds(),
+            result_storage=options.result_storage,
+            serializer=options.result_serializer,
+        )
+
+
+FUNCTIONS = FunctionKeeper()
+
+
+def lookup(run: LiveRun) -> Any:
+    """Answer the brain's LOOKUP: the outcome of a hit, or None.
+
+    Returns
+    -------
+    Outcome or None
+    """
+    from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised
+    from headrace.kernel_magic.run_logging import say
+
+    keeper = run.definition.keeper or FUNCTIONS
+    try:
+        decision = keeper.lookup(run)
+    except InvalidOption as error:
+        return raised(error)
+    run.cached = decision
+    run.decision = {"cache": decision.to_record()}
+    if decision.warning:
+        say(run, logging.WARNING, f"This run cannot be resumed from its result: {decision.warning}")
+        run.details(resumable=False, warnings=[decision.warning])
+    if decision.hit:
+        return Outcome(Kind.HIT, decision.value)
+    return None
+
+
+def keep(run: LiveRun, outcome: Any) -> Any:
+    """Answer the brain's KEEP: the same outcome; the result is stored, or one warning says why not."""
+    from headrace.kernel_magic.run_logging import say
+
+    keeper = run.definition.keeper or FUNCTIONS
+    decision: CacheDecision | None = run.cached
+    record = dict(keeper.keep(run, outcome.value, decision))
+    error = record.get("error")
+    if error is not None:
+        say(run, logging.WARNING, f"The result is not stored, so this run cannot be resumed from it: {error}")
+        run.details(resumable=False, warnings=[error])
+    run.decision = {**(run.decision or {}), "result": record}
+    return outcome
+
+
+def explain_cache(task: Task[Any, Any], *args: Any, **kwargs: Any) -> CacheDecision:
+    """Say whether a call would hit, and if not, which part differs; nothing is run.
+
+    Parameters
+    ----------
+    task : Task
+    *args, **kwargs
+        As for a call.
+
+    Returns
+    -------
+    CacheDecision
+        `hit`, `reason`, `changed`, `parts`.
+    """
+    from headrace.kernel_magic.engine.live import current
+    from headrace.store import get_store
+
+    definition = task._definition
+    around = current()
+    context = KeyContext(
+        definition_key=definition.key,
+        function=definition.fn,
+        inputs=definition.bind(args, kwargs),
+        root_id=around.chain_id if around is not None else None,
+        flow_parameters=(around.flow.parameters or {}) if around is not None else {},
+    )
+    options = task.options
+    if not options.keeps:
+        return CacheDecision(reason="not cached: no cache policy, and persist_result is not set")
+    return cache.lookup(get_store(), policy_of(options), context)
