@@ -47,7 +47,7 @@ class Named(str):
 def run(values: dict[str, Any]) -> dict[str, Any]:
     """Execute the assignments as a notebook cell would."""
     namespace: dict[str, Any] = {}
-    exec(python_assignments(values).code, namespace)  # noqa: S102
+    exec(python_assignments(values).code, namespace)
     return namespace
 
 
@@ -166,7 +166,7 @@ def test_imports_do_not_rebind_names_of_the_notebook() -> None:
     code = python_assignments({"day": datetime.date(2026, 1, 1), "root": pathlib.Path("x")}).code
     assert "import datetime as _datetime" in code
     namespace: dict[str, Any] = {}
-    exec(f"from datetime import datetime\n{code}\nnow = datetime.now()", namespace)  # noqa: S102
+    exec(f"from datetime import datetime\n{code}\nnow = datetime.now()", namespace)
     assert namespace["day"] == datetime.date(2026, 1, 1)
 
 
