@@ -1,0 +1,15 @@
+"""Fixtures of the engine's tests: a store of the test's own, and short ways to read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engine_help import Book
+
+
+@pytest.fixture
+def book(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
+    """What the test's runs recorded."""
+    monkeypatch.setenv("HEADRACE_LOGGING_TO_CONSOLE", "0")
+    return Book()
