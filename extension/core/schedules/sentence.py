@@ -127,7 +127,8 @@ def _times(fields: CronFields) -> tuple[str, bool]:
         return f"Every hour from {_clock(hours[0], minutes[0])} to {_clock(hours[-1], minutes[0])}", False
     if len(minutes) * len(hours) <= _LONGEST_LIST:
         return "At " + _join(_clock(hour, minute) for hour in hours for minute in minutes), False
-    return f"At {_join(minutes)} minutes past the hours {_join(f'{hour:02}' for hour in hours)}", False
+    past_hours = _clock(hours[0], 0) if len(hours) == 1 else f"the hours {_join(f'{hour:02}' for hour in hours)}"
+    return f"At {_join(minutes)} minutes past {past_hours}", False
 
 
 def _days(fields: CronFields, day_or: bool) -> str:
@@ -172,20 +173,12 @@ def _weekdays(fields: CronFields, last: str = "and") -> str:
 
 
 def _rrule(fields: RRuleFields) -> str:
-    words = [_every(fields.interval, _UNITS[fields.frequency])]
-    if fields.by_month:
-        words.append(f"in {_months(fields.by_month)}")
-    if fields.by_week_no:
-        words.append(f"in week{'s' * (len(fields.by_week_no) > 1)} {_join(map(_from_end, fields.by_week_no))}")
-    if fields.by_year_day:
-        words.append(f"on day {_join(map(_from_end, fields.by_year_day))} of the year")
-    if fields.by_month_day:
-        words.append(f"on {_join(_month_day(day) for day in fields.by_month_day)}")
+    words = [_every(fields.interval, _UNITS[fields.frequency]), *_rrule_days(fields)]
     if fields.by_day:
         words.append(_rrule_weekdays(fields.by_day))
     words.append(_rrule_times(fields))
     if fields.by_set_pos:
-        words.append(f"(number {_join(map(_from_end, fields.by_set_pos))} of these)")
+        words.append(f"(only {_join(map(_place, _from_start(fields.by_set_pos)))} of these)")
     sentence = " ".join(filter(None, words))
     if fields.count is not None:
         sentence += f", {fields.count} time{'s' * (fields.count != 1)}"
@@ -196,28 +189,46 @@ def _rrule(fields: RRuleFields) -> str:
     return sentence
 
 
-def _from_end(number: int) -> str:
-    return str(number) if number > 0 else "the last" if number == -1 else f"{-number} from the end"
+def _rrule_days(fields: RRuleFields) -> list[str]:
+    """Return the words for every part that restricts days, but BYDAY."""
+    months, days = fields.by_month, _from_start(fields.by_month_day)
+    if months and days and days[0] > 0 and days[-1] > 0:
+        return [f"on {_join(f'{day} {MONTH_NAMES[month]}' for month in months for day in days)}"]
+    words = [f"in {_months(months)}"] if months else []
+    if fields.by_week_no:
+        words.append(f"in {_join(_counted(week, 'week') for week in _from_start(fields.by_week_no))}")
+    if fields.by_year_day:
+        words.append(f"on {_join(_counted(day, 'day') for day in _from_start(fields.by_year_day))} of the year")
+    if days:
+        words.append(f"on {_join(_counted(day, 'day') for day in days)}")
+    return words
 
 
-def _month_day(day: int) -> str:
-    return f"day {day}" if day > 0 else "the last day" if day == -1 else f"day {-day} from the end"
+def _from_start(numbers: Iterable[int]) -> list[int]:
+    """Return numbers in the order of time: those that count from the end come last."""
+    return sorted(numbers, key=lambda number: (number < 0, number))
+
+
+def _place(number: int) -> str:
+    word = _ORDINALS[abs(number)] if abs(number) < len(_ORDINALS) else f"{abs(number)}."
+    return f"the {word}" if number > 0 else "the last" if number == -1 else f"the {word} from the end"
+
+
+def _counted(number: int, unit: str) -> str:
+    return (
+        f"{unit} {number}" if number > 0 else f"the last {unit}" if number == -1 else f"{unit} {-number} from the end"
+    )
 
 
 def _rrule_weekdays(days: Sequence[tuple[int, int]]) -> str:
     plain = [day for day, nth in days if not nth]
     if plain and len(plain) == len(days) and _is_run(plain):
-        return f"{WEEKDAY_NAMES[(plain[0] + 1) % 7]} to {WEEKDAY_NAMES[(plain[-1] + 1) % 7]}"
+        return f"on {WEEKDAY_NAMES[(plain[0] + 1) % 7]} to {WEEKDAY_NAMES[(plain[-1] + 1) % 7]}"
     return "on " + _join(_nth(nth) + WEEKDAY_NAMES[(day + 1) % 7] for day, nth in days)
 
 
 def _nth(nth: int) -> str:
-    if not nth:
-        return ""
-    if nth == -1:
-        return "the last "
-    word = _ORDINALS[abs(nth)] if abs(nth) < len(_ORDINALS) else f"{abs(nth)}."
-    return f"the {word} " if nth > 0 else f"the {word} from the end "
+    return f"{_place(nth)} " if nth else ""
 
 
 def _rrule_times(fields: RRuleFields) -> str:
@@ -228,7 +239,7 @@ def _rrule_times(fields: RRuleFields) -> str:
         return "at " + _join(_clock(h, m, s) for h in hours for m in minutes for s in seconds)
     words = []
     if hours:
-        words.append(f"in the hours {_join(f'{hour:02}' for hour in hours)}")
+        words.append(f"in the hour{'s' * (len(hours) > 1)} {_join(f'{hour:02}' for hour in hours)}")
     if minutes and minutes != (0,):
         words.append(f"at minute {_join(minutes)}")
     if seconds and seconds != (0,):
