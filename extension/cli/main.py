@@ -30,6 +30,7 @@ class Entry(NamedTuple):
 # A new command is one line here: name → "module:click command", help.
 COMMANDS: dict[str, Entry] = {
     "doctor": Entry("headrace.cli.doctor:doctor", "Say which store, worker and kernels are used, and what is wrong."),
+    "run": Entry("headrace.cli.run:run", "Run a notebook, recorded cell by cell."),
     "version": Entry("headrace.cli.version:version", "Print the versions of Headrace and Python."),
 }
 

@@ -1,0 +1,311 @@
+"""`headrace run IN [OUT]`: papermill's options under papermill's names, and what papermill lacks.
+
+Differences from papermill are told where they are: OUT may be left out, unknown
+parameters are refused (`--lenient` warns, as papermill does), a run ends with
+exit code 130 when it was interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from headrace.core.errors import NotFound, UsageError
+from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("notebook_path", required=False)
+@click.argument("output_path", required=False)
+@click.option("--help-notebook", is_flag=True, help="Show the notebook's parameters and end.")
+@click.option(
+    "-p",
+    "--parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A parameter; numbers, True, False and None are recognised.",
+)
+@click.option(
+    "-r",
+    "--parameters_raw",
+    nargs=2,
+    multiple=True,
+    metavar="NAME TEXT",
+    help="A parameter, as text whatever it looks like.",
+)
+@click.option(
+    "-f", "--parameters_file", multiple=True, metavar="FILE", help="A YAML or JSON file of parameters (a path or URL)."
+)
+@click.option("-y", "--parameters_yaml", multiple=True, metavar="YAML", help="Parameters as YAML.")
+@click.option("-b", "--parameters_base64", multiple=True, metavar="TEXT", help="Parameters as YAML, Base64-encoded.")
+@click.option("--inject-input-path", is_flag=True, help="Hand the notebook's path over as PAPERMILL_INPUT_PATH.")
+@click.option("--inject-output-path", is_flag=True, help="Hand the output's path over as PAPERMILL_OUTPUT_PATH.")
+@click.option("--inject-paths", is_flag=True, help="Both of them.")
+@click.option("--lenient", is_flag=True, help="Only warn of unknown and mistyped parameters, as papermill does.")
+@click.option(
+    "--request-save-on-cell-execute/--no-request-save-on-cell-execute",
+    default=True,
+    help="Save the output while the notebook runs.",
+)
+@click.option(
+    "--autosave-cell-every",
+    type=float,
+    default=2,
+    show_default=True,
+    metavar="SECONDS",
+    help="How old the output may be while it runs; 0 saves at the end only.",
+)
+@click.option(
+    "--prepare-only/--prepare-execute", default=False, help="Write the notebook with its parameters and run nothing."
+)
+@click.option("-k", "--kernel", metavar="NAME", help="The kernel, whatever the notebook says.")
+@click.option("-l", "--language", metavar="NAME", help="The language, whatever the notebook says.")
+@click.option("--cwd", metavar="FOLDER", help="Working directory of the kernel; the default is the present one.")
+@click.option(
+    "--env-file", metavar="FILE", help="NAME=value lines for the kernel's environment; only the names are recorded."
+)
+@click.option(
+    "--progress-bar/--no-progress-bar",
+    default=None,
+    help="Show how far it is; on unless the output is logged or piped.",
+)
+@click.option("--log-output/--no-log-output", default=False, help="Write what the cells print to standard error.")
+@click.option("--stdout-file", type=click.File("w", encoding="utf-8"), help="Write the cells' stdout here.")
+@click.option("--stderr-file", type=click.File("w", encoding="utf-8"), help="Write the cells' stderr here.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]),
+    default="INFO",
+    help="From WARNING on only warnings are shown.",
+)
+@click.option(
+    "--start-timeout",
+    "--start_timeout",
+    type=float,
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the kernel may take to start.",
+)
+@click.option(
+    "--execution-timeout", "--cell-timeout", "cell_timeout", type=float, metavar="SECONDS", help="Limit of each cell."
+)
+@click.option("--timeout", type=float, metavar="SECONDS", help="Limit of the whole run.")
+@click.option("--retries", type=int, default=0, metavar="N", help="Run it again so often when it fails.")
+@click.option("--retry-delay", type=float, default=0, metavar="SECONDS", help="Wait so long before each retry.")
+@click.option("--report-mode/--no-report-mode", default=False, help="Hide the code in the output.")
+@click.option("--name", default="", metavar="NAME", help="The run's name.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the run.")
+@click.option(
+    "--checkpoint",
+    type=click.Choice(CHECKPOINTS),
+    default="auto",
+    help="Whether cells' outputs are saved, so that the run can be continued.",
+)
+def run(notebook_path: str | None, output_path: str | None, **options: Any) -> int:
+    """Run a notebook: every cell recorded, live, with an honest end.
+
+    NOTEBOOK_PATH and OUTPUT_PATH are paths or URLs; - is standard input or output. Without OUTPUT_PATH the result
+    stands beside the notebook, in NAME-runs/TIME.ipynb, and latest.ipynb there points to it.
+
+    Exit codes: 0 completed, 1 failed, 2 asked for wrongly, 130 interrupted, 138 the kernel died.
+    """
+    source, target = _paths(notebook_path, output_path)
+    spec = _spec(source, target, options)
+    from headrace.server.runner.prepare import prepare
+
+    if options["log_level"] in ("WARNING", "ERROR", "CRITICAL") and options["progress_bar"] is None:
+        options["progress_bar"] = False
+    prepared = prepare(spec)
+    if spec.prepare_only:
+        return _write_only(prepared)
+    from headrace.server.runner.process import run_here
+
+    result = run_here(prepared, observer=_observer(options, prepared.output_path))
+    if result.ending.exit_code:
+        _tell(result)
+    return result.ending.exit_code
+
+
+def _paths(source: str | None, target: str | None) -> tuple[str, str]:
+    """Return input and output as papermill reads them: with a pipe on standard input one name is the output's."""
+    piped = source is None or target is None
+    if piped and stat.S_ISFIFO(os.fstat(0).st_mode) and not os.isatty(0):
+        if source is None:
+            return STANDARD, STANDARD
+        if target is None and not os.path.exists(source):
+            return STANDARD, source
+    if source is None:
+        raise UsageError("Name a notebook: headrace run NOTEBOOK [OUTPUT].", field="notebook_path")
+    if target is None:
+        return source, STANDARD if source == STANDARD else BESIDE
+    return source, target
+
+
+def _spec(source: str, target: str, options: Mapping[str, Any]) -> NotebookSpec:
+    return NotebookSpec(
+        input_path=source,
+        output_path=target,
+        parameters=read_parameters(options),
+        strict=not options["lenient"],
+        kernel_name=options["kernel"],
+        language=options["language"],
+        cwd=options["cwd"],
+        env=_env(options["env_file"]),
+        start_timeout_seconds=options["start_timeout"],
+        cell_timeout_seconds=options["cell_timeout"],
+        timeout_seconds=options["timeout"],
+        retries=options["retries"],
+        retry_delay_seconds=options["retry_delay"],
+        report_mode=options["report_mode"],
+        autosave_seconds=options["autosave_cell_every"],
+        save_on_cell=options["request_save_on_cell_execute"],
+        prepare_only=options["prepare_only"],
+        inject_input_path=options["inject_input_path"] or options["inject_paths"],
+        inject_output_path=options["inject_output_path"] or options["inject_paths"],
+        checkpoint=options["checkpoint"],
+        name=options["name"],
+        tags=tuple(options["tags"]),
+    )
+
+
+def read_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a command line; later kinds win: -b, -f, -y, -p, -r (papermill's order).
+
+    Raises
+    ------
+    UsageError
+        YAML that is none, or no mapping; Base64 that is none.
+    """
+    found: dict[str, Any] = {}
+    for text in options["parameters_base64"]:
+        import base64
+        import binascii
+
+        try:
+            found.update(_yaml(base64.b64decode(text, validate=True), "-b"))
+        except binascii.Error as error:
+            raise UsageError(f"-b is no Base64: {error}.", field="parameters_base64") from error
+    for path in options["parameters_file"]:
+        found.update(_yaml(_parameters_file(path), f"-f {path}"))
+    for text in options["parameters_yaml"]:
+        found.update(_yaml(text, "-y"))
+    for name, text in options["parameters"]:
+        found[name] = resolve_type(text)
+    found.update(options["parameters_raw"])
+    return found
+
+
+def resolve_type(text: str) -> Any:
+    """Return what a word on the command line means: True, False, None, a whole number, a number, else the text."""
+    constants = {"True": True, "False": False, "None": None}
+    if text in constants:
+        return constants[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _parameters_file(path: str) -> bytes:
+    from headrace.server.notebook_file import read_bytes
+
+    try:
+        return read_bytes(path)
+    except NotFound:
+        raise NotFound(f"There is no parameter file {path}.", field="parameters_file") from None
+
+
+def _yaml(data: bytes | str, where: str) -> dict[str, Any]:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Dates stay text, as in papermill."""
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    try:
+        found = yaml.load(data, Loader=Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where} is no YAML: {' '.join(str(error).split())}.", field="parameters") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise UsageError(f"{where} is no mapping of names to values, but {type(found).__name__}.", field="parameters")
+    return {str(name): value for name, value in found.items()}
+
+
+def _env(path: str | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    found: dict[str, str] = {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise UsageError(f"The environment file {path} cannot be read ({error.strerror}).", field="env_file") from error
+    for number, line in enumerate(lines, 1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"Line {number} of {path} is not NAME=value.", field="env_file")
+        value = value.strip()
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        found[name.strip()] = value
+    return found
+
+
+def _observer(options: Mapping[str, Any], output_path: str | None) -> Any:
+    from headrace.cli.run_progress import Bar, Echo, Lines, Quiet
+    from headrace.server.runner.observer import Observers
+
+    wanted = options["progress_bar"]
+    if wanted is None:
+        wanted = not options["log_output"] and output_path != STANDARD
+    shown: Any = Quiet() if not wanted else Bar() if sys.stderr.isatty() else Lines()
+    files = (options["stdout_file"], options["stderr_file"])
+    if not options["log_output"] and files == (None, None):
+        return shown
+    return Observers(shown, Echo(log=options["log_output"], stdout=files[0], stderr=files[1]))
+
+
+def _write_only(prepared: Any) -> int:
+    from headrace.server.output_file import OutputFile
+    from headrace.server.runner import metadata
+
+    notebook = prepared.notebook.content
+    metadata.begin(
+        notebook,
+        parameters=prepared.parameters,
+        input_path=prepared.input_path,
+        output_path=prepared.output_path,
+        report_mode=prepared.spec.report_mode,
+    )
+    OutputFile(prepared.output_path).save(notebook, final=True)
+    if prepared.output_path != STANDARD:
+        click.echo(f"prepared → {prepared.output_path}", err=True)
+    return 0
+
+
+def _tell(result: Any) -> None:
+    """Say what went wrong: the traceback of the cell, then one line."""
+    error = result.ending.error or {}
+    if error.get("traceback"):
+        click.echo(error["traceback"], err=True)
+    click.echo(f"headrace run: {result.ending.message or result.ending.state_name}", err=True)
+
+
+__all__ = ["read_parameters", "resolve_type", "run"]

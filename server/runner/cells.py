@@ -1,0 +1,305 @@
+"""The cells of a run, one after another: policies, adoption by the kernel, and how each ended."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from headrace.core.cells import options_dict
+from headrace.core.run_spec import NotebookSpec
+from headrace.core.states import StateType
+from headrace.server.kernels import Kernel
+from headrace.server.output_file import OutputFile
+from headrace.server.runner import metadata
+from headrace.server.runner.client import CellClient
+from headrace.server.runner.kernel_side import KernelSide
+from headrace.server.runner.observer import Observer
+from headrace.server.runner.outcome import COMPLETED, Ending, of_notebook, of_reply, where
+from headrace.server.runner.outputs import Outputs
+from headrace.server.runner.plan import CellPlan
+from headrace.server.runner.recording import CellRun, Recording
+from headrace.server.runner.stopping import Stopper
+
+#: A kernel that adopted a cell has this long after its reply to have written how it ended, seconds.
+ADOPTION_SECONDS = 2.0
+
+
+class CellLoop:
+    """Executes the code cells of a notebook in a ready kernel.
+
+    Parameters
+    ----------
+    notebook : nbformat notebook
+    kernel : Kernel
+    recording : Recording
+        With the rows of the cells.
+    file : OutputFile
+    observer : Observer
+    spec : NotebookSpec
+    folder : str
+        The notebook's folder, for hints.
+    traits : mapping
+        For nbclient.
+    """
+
+    def __init__(
+        self,
+        notebook: Any,
+        *,
+        kernel: Kernel,
+        recording: Recording,
+        file: OutputFile,
+        observer: Observer,
+        spec: NotebookSpec,
+        folder: str,
+        traits: Mapping[str, Any],
+    ) -> None:
+        self._notebook = notebook
+        self._kernel = kernel
+        self._recording = recording
+        self._file = file
+        self._observer = observer
+        self._spec = spec
+        self._folder = folder
+        self._outputs = Outputs(notebook["cells"], recording, file, observer.printed, observer.displayed)
+        self._client = CellClient(
+            notebook, manager=kernel.manager, client=kernel.client, sink=self._outputs, **dict(traits)
+        )
+        self._client.reset_execution_trackers()
+        self._kernel_side = KernelSide(kernel)
+        self._stopper = Stopper(kernel)
+        self._input_asked = False
+
+    def stop(self, ending: Ending, *, now: bool = False) -> None:
+        """End the cell that runs, and run no further one."""
+        self._stopper.stop(ending, now=now)
+
+    async def run(self) -> Ending:
+        """Execute the cells.
+
+        Returns
+        -------
+        Ending
+            Of the notebook.
+        """
+        stdin = asyncio.ensure_future(self._watch_stdin())
+        try:
+            for cell in self._recording.cells:
+                if self._stopper.ending is not None:
+                    return self._stopper.ending
+                ending = await self._run_cell(cell)
+                if self._stopper.ending is not None:
+                    return self._stopper.ending
+                if ending.rest:
+                    return of_notebook(cell.plan, ending)
+            return await self._wait_for_background()
+        finally:
+            stdin.cancel()
+            await asyncio.gather(stdin, return_exceptions=True)
+            self._outputs.flush()
+            self._stopper.close()
+
+    def close(self, ending: Ending) -> None:
+        """Record the cells that were not reached, and keep the widgets' state."""
+        skipped = ending.state_type is StateType.COMPLETED
+        for cell in self._recording.cells:
+            if cell.is_final:
+                continue
+            if cell.adopted and cell.state_type is StateType.RUNNING:
+                self._recording.look_up(cell)
+            if skipped and not cell.is_final:
+                self._recording.end_cell(cell, StateType.COMPLETED, "Skipped", ending.message)
+            elif cell.started_at is None:
+                self._recording.end_cell(cell, StateType.CANCELLED, "NotRun", ending.message)
+            else:
+                self._recording.end_cell(cell, ending.state_type, ending.state_name, ending.message, error=ending.error)
+            self._note_end(cell)
+        self._client.set_widgets_metadata()
+
+    async def _run_cell(self, cell: CellRun) -> Ending:
+        plan = cell.plan
+        if plan.skip:
+            self._recording.end_cell(cell, StateType.COMPLETED, "Skipped", f"It is {plan.skip}.")
+            self._note_end(cell)
+            return COMPLETED
+        while True:
+            ending, facts = await self._one_attempt(cell)
+            if cell.is_final or (cell.adopted and ending.state_type is StateType.COMPLETED):
+                self._note_end(cell)
+                return ending
+            if not (ending.retry and cell.attempt <= plan.options.retries and self._stopper.ending is None):
+                break
+            delay = retry_delay(plan, cell.attempt)
+            self._recording.retry_cell(cell, ending.message, delay)
+            self._observer.cell_retries(cell, delay)
+            await self._stopper.sleep(delay)
+            if self._stopper.ending is not None:
+                break
+        stopped = self._stopper.ending
+        if stopped is not None and stopped.state_type is not StateType.CRASHED:
+            ending = Ending(
+                state_type=stopped.state_type,
+                state_name=stopped.state_name,
+                message=stopped.message,
+                error=ending.error,
+            )
+        self._recording.end_cell(
+            cell, ending.state_type, ending.state_name, ending.message, error=ending.error, details=facts
+        )
+        self._note_end(cell)
+        return ending
+
+    def _note_end(self, cell: CellRun) -> None:
+        node = self._notebook["cells"][cell.plan.index]
+        metadata.cell_ended(node, cell)
+        self._file.touched(node)
+        self._observer.cell_ended(cell)
+
+    async def _one_attempt(self, cell: CellRun) -> tuple[Ending, dict[str, Any]]:
+        plan, index = cell.plan, cell.plan.index
+        ours = await self._kernel_side.has_headrace(plan)
+        adopting = ours and plan.task is not None
+        node = self._notebook["cells"][index]
+        self._outputs.begin(index)
+        self._client.clear_display_id_mapping(index)
+        self._recording.start_cell(cell, announce=not adopting)
+        metadata.cell_started(node, cell)
+        self._observer.cell_started(cell)
+        ending = await self._execute(cell, None if ours else plan.plain_code())
+        facts = self._outputs.end(index)
+        if adopting:
+            await self._take_over(cell)
+            if cell.is_final and facts:
+                self._recording.patch_cell(cell, facts)
+        return ending, facts
+
+    async def _take_over(self, cell: CellRun) -> None:
+        """Learn how a cell ended that the kernel may have adopted."""
+        deadline = asyncio.get_running_loop().time() + ADOPTION_SECONDS
+        while True:
+            self._recording.look_up(cell)
+            waiting = cell.adopted and not cell.is_final and not cell.plan.options.background
+            if not waiting or asyncio.get_running_loop().time() > deadline or not await self._kernel.alive():
+                return
+            await asyncio.sleep(0.02)
+
+    async def _wait_for_background(self) -> Ending:
+        """Wait for cells that go on in the background: the notebook ends when they have."""
+        waiting = [cell for cell in self._recording.cells if cell.adopted and not cell.is_final]
+        while waiting and self._stopper.ending is None:
+            await self._stopper.sleep(0.1)
+            await self._client.drain_late()
+            for cell in waiting:
+                self._recording.look_up(cell)
+                if cell.is_final:
+                    self._outputs.end(cell.plan.index)
+                    self._note_end(cell)
+                    if cell.state_type is not StateType.COMPLETED:
+                        return of_notebook(cell.plan, _of_record(cell))
+            waiting = [cell for cell in waiting if not cell.is_final]
+            if waiting and not await self._kernel.alive():
+                return of_notebook(waiting[0].plan, await self._died(waiting[0].plan))
+        return self._stopper.ending or COMPLETED
+
+    async def _execute(self, cell: CellRun, code: str | None) -> Ending:
+        plan = cell.plan
+        limit = plan.options.timeout_seconds or self._spec.cell_timeout_seconds
+        request = {
+            "headrace": {
+                "run_id": plan.run_id,
+                "root_id": self._recording.run.root_id,
+                "notebook_run_id": self._recording.run.id,
+                "document_id": self._recording.run.id,
+                "attempt": cell.attempt,
+                "cell_id": plan.cell_id,
+                "revision": 0,
+                "task": None if plan.task is None else options_dict(plan.options),
+            }
+        }
+        with self._stopper.watching(limit):
+            try:
+                reply = await self._client.run_cell(plan.index, code, request)
+            except CellExecutionError:
+                reply = self._client.reply
+            except DeadKernelError:
+                await self._client.drain()
+                if self._stopper.timed_out:
+                    return _timed_out(plan, limit, killed=True)
+                return self._stopper.ending or await self._died(plan)
+        if self._stopper.timed_out:
+            return _timed_out(plan, limit)
+        if self._input_asked:
+            reply = {**reply, "status": "error", "ename": "StdinNotImplementedError", "evalue": "input was asked for"}
+        return of_reply(plan, reply, folder=self._folder, cwd=str(self._recording.details.get("cwd", "")))
+
+    async def _died(self, plan: CellPlan) -> Ending:
+        death = await self._kernel.death()
+        error = {
+            "type": "KernelDied",
+            "message": f"The kernel died: {death}.",
+            "traceback": self._kernel.tail(),
+            "cell_id": plan.cell_id,
+            "cell_index": plan.index,
+        }
+        return Ending(
+            state_type=StateType.CRASHED,
+            state_name="Crashed",
+            message=f"The kernel died: {death}.",
+            error=error,
+            rest="NotRun",
+            kernel_died=True,
+        )
+
+    async def _watch_stdin(self) -> None:
+        """A kernel that asks for input although nobody can answer would wait for ever: interrupt it."""
+        await self._kernel.client.stdin_channel.get_msg(timeout=None)
+        self._input_asked = True
+        await self._kernel.interrupt()
+
+
+def retry_delay(plan: CellPlan, attempt: int) -> float:
+    """Return how long to wait after this attempt of a cell, seconds."""
+    options = plan.options
+    delays: Sequence[float] = (
+        options.retry_delay_seconds
+        if isinstance(options.retry_delay_seconds, tuple)
+        else (float(options.retry_delay_seconds),)
+    )
+    delay = delays[min(attempt, len(delays)) - 1] if delays else 0.0
+    return delay * (1 + random.random() * options.retry_jitter_factor)
+
+
+def _timed_out(plan: CellPlan, limit: float | None, *, killed: bool = False) -> Ending:
+    message = f"It took longer than {limit:g} s, its limit." if limit else "It took longer than its limit."
+    error = {
+        "type": "CellTimeout",
+        "message": message,
+        "traceback": "",
+        "cell_id": plan.cell_id,
+        "cell_index": plan.index,
+    }
+    if killed:
+        message += " It did not answer an interrupt, so its kernel was killed."
+    return Ending(
+        state_type=StateType.FAILED,
+        state_name="TimedOut",
+        message=message,
+        error=error,
+        rest="NotRun",
+        retry=not killed,
+        kernel_died=killed,
+    )
+
+
+def _of_record(cell: CellRun) -> Ending:
+    """Return the ending that the kernel recorded of a cell."""
+    return Ending(
+        state_type=cell.state_type, state_name=cell.state_name, message=cell.message, error=cell.error, rest="NotRun"
+    )
+
+
+__all__ = ["CellLoop", "retry_delay", "where"]

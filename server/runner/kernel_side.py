@@ -1,0 +1,91 @@
+"""Whether the kernel has Headrace: it then adopts the runs of task cells; else the runner serves their options itself."""
+
+from __future__ import annotations
+
+import re
+from queue import Empty
+from typing import Any
+
+from headrace.server.kernels import Kernel
+from headrace.server.runner.plan import CellPlan
+
+_LOADS = re.compile(r"^[ \t]*%(?:re)?load_ext[ \t]+headrace\b", re.MULTILINE)
+#: Imports headrace only where a task needs it: another cell may still choose how it is set up.
+_PROBE = """
+def _headrace_probe(load):
+    try:
+        from importlib.util import find_spec
+        if find_spec("headrace") is None or find_spec("headrace.kernel_magic.magics") is None:
+            return False
+        shell = get_ipython()
+        if load and shell.find_cell_magic("task") is None:
+            shell.extension_manager.load_extension("headrace")
+        return not load or shell.find_cell_magic("task") is not None
+    except Exception:
+        return False
+"""
+
+
+class KernelSide:
+    """What a kernel knows of Headrace, asked when it first matters.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._found: bool | None = None
+        self._loaded = False
+
+    async def has_headrace(self, plan: CellPlan) -> bool:
+        """Return whether the cell is to be left to the kernel as it stands.
+
+        Only a task, or a line that loads the extension, makes us ask. For a task the extension is loaded where
+        the notebook has not done so.
+        """
+        needs = plan.task is not None or _LOADS.search(plan.source) is not None
+        if not needs or self._kernel.language != "python":
+            return not needs
+        if self._found is False:
+            return False
+        load = plan.task is not None
+        if self._found is None or (load and not self._loaded):
+            self._found = await self._ask(load)
+            self._loaded = self._loaded or load
+        return self._found
+
+    async def _ask(self, load: bool) -> bool:
+        code = f"{_PROBE}\n_headrace_found = _headrace_probe({load})\n"
+        answer = await self.evaluate(code, "_headrace_found", after=("_headrace_probe", "_headrace_found"))
+        return answer == "True"
+
+    async def evaluate(self, code: str, expression: str, *, after: tuple[str, ...] = ()) -> str | None:
+        """Execute code silently and return the text of an expression; None where the kernel cannot.
+
+        Parameters
+        ----------
+        code : str
+        expression : str
+        after : tuple of str
+            Names to delete again.
+        """
+        client: Any = self._kernel.client
+        message_id = client.execute(code, silent=True, store_history=False, user_expressions={"headrace": expression})
+        content = await self._reply(message_id)
+        if after:
+            await self._reply(client.execute(f"del {', '.join(after)}", silent=True, store_history=False))
+        found = (content or {}).get("user_expressions", {}).get("headrace", {})
+        return found.get("data", {}).get("text/plain") if found.get("status") == "ok" else None
+
+    async def _reply(self, message_id: str) -> Any:
+        while True:
+            try:
+                message = await self._kernel.client.shell_channel.get_msg(timeout=1)
+            except Empty:
+                if not await self._kernel.alive():
+                    return None
+                continue
+            if message["parent_header"].get("msg_id") == message_id:
+                return message["content"]

@@ -1,0 +1,186 @@
+"""What is settled before a kernel starts: the notebook, its parameters, its paths, its kernel's name.
+
+Everything a person can have got wrong is found here, with the standard library
+only, so that nothing is half done when it is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headrace.core.errors import InvalidNotebook, UsageError
+from headrace.core.ids import new_id
+from headrace.core.run_spec import BESIDE, STANDARD, NotebookSpec
+from headrace.server.notebook_file import Notebook, check_notebook, is_url, read_notebook
+from headrace.server.output_file import check_output_path
+
+
+@dataclass(slots=True, kw_only=True)
+class Prepared:
+    """A notebook run that can begin.
+
+    Attributes
+    ----------
+    spec : NotebookSpec
+    notebook : Notebook
+        With the parameters put in.
+    input_path : str
+        Absolute, or a URL, or "-".
+    output_path : str or None
+        Where it goes.
+    kernel_name : str
+    language : str
+    parameters : mapping
+        The values that were put in, those kept from an earlier run included.
+    warnings : list of str
+    """
+
+    spec: NotebookSpec
+    notebook: Notebook
+    input_path: str
+    output_path: str | None
+    kernel_name: str
+    language: str
+    parameters: Mapping[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> str:
+        """The notebook's folder; "" where it has none."""
+        if self.input_path == STANDARD or is_url(self.input_path):
+            return ""
+        return os.path.dirname(self.input_path)
+
+
+def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None) -> Prepared:
+    """Read and check everything that a run needs.
+
+    Parameters
+    ----------
+    spec : NotebookSpec
+    content : mapping or None, default None
+        The notebook itself, where it does not come from a file.
+
+    Raises
+    ------
+    UsageError, NotFound, InvalidNotebook
+        One line that says what, where and what to do.
+    """
+    fields = path_fields(spec)
+    input_path = fill_path(spec.input_path, fields, "input_path")
+    if content is not None:
+        notebook = check_notebook(dict(content), input_path or "the notebook")
+    else:
+        notebook = read_notebook(input_path)
+    if input_path and input_path != STANDARD and not is_url(input_path):
+        input_path = os.path.abspath(input_path)
+    output_path = spec.output_path
+    if output_path:
+        output_path = fill_path(output_path, fields, "output_path")
+        check_output_path(output_path, input_path)
+    elif output_path == BESIDE and input_path in (STANDARD, ""):
+        output_path = STANDARD
+    kernel_name = spec.kernel_name or notebook.kernel_name
+    language = (spec.language or notebook.language or "").lower()
+    if not kernel_name and not spec.prepare_only:
+        from headrace.server.kernels import unknown_kernel
+
+        raise unknown_kernel(None, input_path)
+    from headrace.server.runner.injection import put_in
+
+    parameters, warnings = put_in(notebook, spec, kernel_name or "", language, input_path, output_path)
+    if output_path == BESIDE:
+        output_path = make_place_beside(input_path)
+    return Prepared(
+        spec=spec,
+        notebook=notebook,
+        input_path=input_path,
+        output_path=output_path,
+        kernel_name=kernel_name or "",
+        language=language,
+        parameters=parameters,
+        warnings=[*notebook.warnings, *warnings],
+    )
+
+
+def path_fields(spec: NotebookSpec) -> dict[str, Any]:
+    """Return what `{name}` in a path may stand for: the parameters, and papermill's `pm`."""
+    from datetime import datetime, timezone
+
+    builtin = {
+        "run_uuid": spec.run_id or new_id(),
+        "current_datetime_local": datetime.now(),
+        "current_datetime_utc": datetime.now(timezone.utc),
+    }
+    return {"pm": builtin, **spec.parameters}
+
+
+def fill_path(path: str, fields: Mapping[str, Any], field_name: str) -> str:
+    """Fill the `{name}` fields of a path.
+
+    A file that is called so, braces and all, is meant as it stands.
+
+    Raises
+    ------
+    UsageError
+        A field is unknown or malformed.
+    """
+    if "{" not in path or (not is_url(path) and os.path.exists(path)):
+        return path
+    try:
+        return path.format(**fields)
+    except (KeyError, IndexError) as error:
+        known = ", ".join(sorted(fields))
+        raise UsageError(
+            f"The path {path} has the field {error}, which is no parameter; known: {known}.", field=field_name
+        ) from None
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"The path {path} has a malformed field: {error}.", field=field_name) from None
+
+
+def make_place_beside(input_path: str) -> str:
+    """Make `<stem>-runs/` beside a notebook and return a new file's path in it: `<time>.ipynb`.
+
+    Raises
+    ------
+    UsageError
+        The folder cannot be written.
+    """
+    stem = input_path[: -len(".ipynb")] if input_path.endswith(".ipynb") else input_path
+    if is_url(input_path):
+        return f"{stem}-runs/{time.strftime('%Y-%m-%dT%H-%M-%S')}.ipynb"
+    folder = Path(f"{stem}-runs")
+    try:
+        folder.mkdir(exist_ok=True)
+        name = time.strftime("%Y-%m-%dT%H-%M-%S")
+        for count in range(1, 1000):
+            path = folder / f"{name}{'' if count == 1 else f'-{count}'}.ipynb"
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            except FileExistsError:
+                continue
+            path.unlink()
+            return str(path)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written ({error.strerror}); name an output file.", field="output_path"
+        ) from error
+    raise InvalidNotebook(f"{folder} holds a thousand runs of this second.")
+
+
+def point_latest(output_path: str) -> None:
+    """Let `latest.ipynb` beside an output point to it; where links are not possible nothing is done."""
+    path = Path(output_path)
+    link = path.parent / "latest.ipynb"
+    part = path.parent / f".latest.{os.getpid()}.part"
+    try:
+        part.unlink(missing_ok=True)
+        part.symlink_to(path.name)
+        os.replace(part, link)
+    except OSError:
+        part.unlink(missing_ok=True)
