@@ -225,7 +225,7 @@ def _parameters_file(path: str) -> bytes:
 
 
 def _yaml(data: bytes | str, where: str) -> dict[str, Any]:
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     class Loader(yaml.SafeLoader):
         """Dates stay text, as in papermill."""

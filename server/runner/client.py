@@ -6,6 +6,7 @@ execution itself is nbclient's.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -32,6 +33,9 @@ class OutputSink(Protocol):
 
     def printed(self, index: int, stream: str, text: str) -> None:
         """A cell wrote to stdout or stderr."""
+
+    def noted(self, level: int, message: str) -> None:
+        """nbclient has something to say of the run."""
 
 
 class _Channel:
@@ -113,10 +117,11 @@ class CellClient(NotebookClient):
     """
 
     def __init__(self, nb: NotebookNode, *, manager: Any, client: Any, sink: OutputSink, **traits: Any) -> None:
+        traits.setdefault("log", _logger(sink))
         super().__init__(nb, km=manager, **traits)
         self.requests = Requests(client)
         self.requests.late = self._late
-        self.kc = self.requests
+        self.kc: Any = self.requests
         self.reply: Mapping[str, Any] = {}
         self._sink = sink
         self._earlier: dict[str, int] = {}
@@ -232,6 +237,24 @@ class CellClient(NotebookClient):
                 continue
             except Empty:
                 return
+
+
+class _Notes(logging.Handler):
+    """Hands nbclient's warnings to the run's log instead of somebody's terminal."""
+
+    def __init__(self, sink: OutputSink) -> None:
+        super().__init__(logging.WARNING)
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._sink.noted(record.levelno, record.getMessage())
+
+
+def _logger(sink: OutputSink) -> logging.Logger:
+    """Return a logger of this run alone: it is in no tree of loggers, and gone with the run."""
+    logger = logging.Logger("headrace.nbclient", logging.WARNING)
+    logger.addHandler(_Notes(sink))
+    return logger
 
 
 def _joins(before: Mapping[str, Any], out: Mapping[str, Any]) -> bool:

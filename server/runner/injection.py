@@ -47,7 +47,7 @@ def put_in(
     for name in values:
         if not name.isidentifier() or keyword.iskeyword(name):
             raise InvalidParameter(f"A parameter cannot be called {name!r}: it is no name in Python.", field=name)
-    cell = {
+    cell: dict[str, Any] = {
         "id": "injected-parameters",
         "cell_type": "code",
         "metadata": {"tags": [INJECTED_TAG]},

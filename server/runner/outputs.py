@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,6 +134,10 @@ class Outputs:
         elif rest:
             # A progress bar redraws its line with \r: only what stands there at last is a log line.
             cell.partial[stream] = rest.rpartition("\r")[2] if rest[-1] != "\r" else rest.split("\r")[-2] + "\r"
+
+    def noted(self, level: int, message: str) -> None:
+        """Keep what nbclient says of the run."""
+        self._recording.log(None, min(level, logging.WARNING), "nbclient", message)
 
     def _log(self, cell: _Cell, stream: str, line: str) -> None:
         text = line.rstrip("\r").rpartition("\r")[2]
