@@ -8,8 +8,10 @@ when the runner dies. Executing cells is `headrace.server.runner.client`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -23,8 +25,13 @@ from headrace.core.settings import DATA_DIR, DATABASE_URL, StorePlace
 
 #: What a kernel printed before it died is kept up to here, characters.
 TAIL_LENGTH = 4000
-#: A kernel that was asked to leave gets this long before it is killed, seconds.
-LEAVE_SECONDS = 5.0
+#: A kernel that was asked to leave gets this long before SIGTERM, and again before SIGKILL, seconds
+#: (jupyter_client's `shutdown_wait_time` halved, as it does).
+LEAVE_SECONDS = 2.5
+#: ipykernel 7 can lock itself up in its very last step (its control thread waits for the output thread that was
+#: closed before it; seen in 4 of 100 shutdowns). That step comes behind every `atexit` function and begins with
+#: closing the heartbeat; a kernel that is still there so long after it is killed, seconds.
+CLOSED_SECONDS = 0.3
 _POLL_SECONDS = 0.01
 #: A kernel that subscribed late misses the answer on iopub; it is asked again after this long, seconds.
 _ASK_AGAIN_SECONDS = 0.05
@@ -194,12 +201,28 @@ class Kernel:
 
     async def _gone(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        closed_at: float | None = None
+        look_at = time.monotonic() + 0.1
+        while (now := time.monotonic()) < deadline:
             if not await self.alive():
                 await self._note_exit()
                 return True
+            if self.manager.ipykernel and self._pid is not None and now > look_at:
+                look_at = now + 0.1
+                if closed_at is None and self._heart_is_closed():
+                    closed_at = now
+                if closed_at is not None and now - closed_at > CLOSED_SECONDS:
+                    await self.manager.provisioner.kill()
             await asyncio.sleep(_POLL_SECONDS)
         return not await self.alive()
+
+    def _heart_is_closed(self) -> bool:
+        """Return whether the kernel has closed its heartbeat's port."""
+        if self.manager.transport != "tcp":
+            return False
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            return probe.connect_ex((self.manager.ip, self.manager.hb_port)) == errno.ECONNREFUSED
 
     async def _note_exit(self) -> None:
         if self.exit_code is None and self.manager.has_kernel:

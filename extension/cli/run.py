@@ -285,8 +285,11 @@ def _observer(options: Mapping[str, Any], output_path: str | None) -> Any:
 def _write_only(prepared: Any) -> int:
     from headrace.server.output_file import OutputFile
     from headrace.server.runner import metadata
+    from headrace.server.runner.prepare import claim_place
 
     notebook = prepared.notebook.content
+    if prepared.spec.output_path == BESIDE and prepared.output_path != STANDARD:
+        prepared.output_path = claim_place(prepared.output_path)
     metadata.begin(
         notebook,
         parameters=prepared.parameters,

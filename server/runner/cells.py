@@ -71,7 +71,7 @@ class CellLoop:
         )
         self._client.reset_execution_trackers()
         self._kernel_side = KernelSide(kernel)
-        self._stopper = Stopper(kernel)
+        self._stopper = Stopper(kernel, lambda: self._client.executing)
         self._input_asked = False
 
     def stop(self, ending: Ending, *, now: bool = False) -> None:

@@ -123,6 +123,7 @@ class CellClient(NotebookClient):
         self.requests.late = self._late
         self.kc: Any = self.requests
         self.reply: Mapping[str, Any] = {}
+        self.executing = False
         self._sink = sink
         self._earlier: dict[str, int] = {}
         self.on_cell_executed = self._executed
@@ -152,6 +153,7 @@ class CellClient(NotebookClient):
         nbclient.exceptions.CellExecutionError, nbclient.exceptions.DeadKernelError
         """
         self.requests.code, self.requests.metadata, self.reply = code, metadata, {}
+        self.executing = False
         try:
             await self.async_execute_cell(self.nb.cells[index], index)
         finally:
@@ -173,6 +175,8 @@ class CellClient(NotebookClient):
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         """Handle a message (see nbclient); tell of displays that another cell's message has updated."""
+        if msg["msg_type"] == "execute_input":
+            self.executing = True
         if msg["msg_type"] not in _DISPLAYS:
             return super().process_message(msg, cell, cell_index)
         result = super().process_message(msg, cell, cell_index)

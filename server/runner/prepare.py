@@ -7,17 +7,21 @@ only, so that nothing is half done when it is refused.
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headrace.core.errors import InvalidNotebook, UsageError
+from headrace.core.errors import UsageError
 from headrace.core.ids import new_id
 from headrace.core.run_spec import BESIDE, STANDARD, NotebookSpec
 from headrace.server.notebook_file import Notebook, check_notebook, is_url, read_notebook
 from headrace.server.output_file import check_output_path
+
+#: What stands at a claimed place until the first save: a reader always finds a valid notebook.
+_EMPTY = b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n'
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,9 +97,9 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None) -> 
         raise unknown_kernel(None, input_path)
     from headrace.server.runner.injection import put_in
 
-    parameters, warnings = put_in(notebook, spec, kernel_name or "", language, input_path, output_path)
     if output_path == BESIDE:
-        output_path = make_place_beside(input_path)
+        output_path = place_beside(input_path, unique=spec.inject_output_path)
+    parameters, warnings = put_in(notebook, spec, kernel_name or "", language, input_path, output_path)
     return Prepared(
         spec=spec,
         notebook=notebook,
@@ -143,34 +147,47 @@ def fill_path(path: str, fields: Mapping[str, Any], field_name: str) -> str:
         raise UsageError(f"The path {path} has a malformed field: {error}.", field=field_name) from None
 
 
-def make_place_beside(input_path: str) -> str:
-    """Make `<stem>-runs/` beside a notebook and return a new file's path in it: `<time>.ipynb`.
+def place_beside(input_path: str, *, unique: bool = False) -> str:
+    """Return where the output goes that was given no path: `<stem>-runs/<time>.ipynb` beside the notebook.
+
+    Parameters
+    ----------
+    input_path : str
+    unique : bool, default False
+        Add a random part: the path will be written into the notebook and cannot be changed any more.
+    """
+    stem = input_path[: -len(".ipynb")] if input_path.endswith(".ipynb") else input_path
+    tail = f"-{secrets.token_hex(3)}" if unique else ""
+    return f"{stem}-runs/{time.strftime('%Y-%m-%dT%H-%M-%S')}{tail}.ipynb"
+
+
+def claim_place(path: str) -> str:
+    """Make the folder of an output beside its notebook, and take the first free name of this second.
 
     Raises
     ------
     UsageError
         The folder cannot be written.
     """
-    stem = input_path[: -len(".ipynb")] if input_path.endswith(".ipynb") else input_path
-    if is_url(input_path):
-        return f"{stem}-runs/{time.strftime('%Y-%m-%dT%H-%M-%S')}.ipynb"
-    folder = Path(f"{stem}-runs")
+    if is_url(path):
+        return path
+    first = Path(path)
     try:
-        folder.mkdir(exist_ok=True)
-        name = time.strftime("%Y-%m-%dT%H-%M-%S")
-        for count in range(1, 1000):
-            path = folder / f"{name}{'' if count == 1 else f'-{count}'}.ipynb"
+        first.parent.mkdir(exist_ok=True)
+        for count in range(1, 10_000):
+            place = first if count == 1 else first.with_name(f"{first.stem}-{count}.ipynb")
             try:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+                handle = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
             except FileExistsError:
                 continue
-            path.unlink()
-            return str(path)
+            with os.fdopen(handle, "wb") as file:
+                file.write(_EMPTY)
+            return str(place)
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be written ({error.strerror}); name an output file.", field="output_path"
+            f"{first.parent} cannot be written ({error.strerror}); name an output file.", field="output_path"
         ) from error
-    raise InvalidNotebook(f"{folder} holds a thousand runs of this second.")
+    raise UsageError(f"{first.parent} holds too many runs of this second; name an output file.", field="output_path")
 
 
 def point_latest(output_path: str) -> None:

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import one_line
 from headrace.core.failpoints import reach
-from headrace.core.run_spec import BESIDE, NotebookSpec
+from headrace.core.run_spec import BESIDE, STANDARD, NotebookSpec
 from headrace.core.runs import Run
 from headrace.core.settings import find_store
 from headrace.core.states import StateType
 from headrace.server import kernels
 from headrace.server.kernels import Kernel, KernelStartError
 from headrace.server.output_file import OutputFile, OutputUnwritable
-from headrace.server.runner.prepare import Prepared, point_latest
+from headrace.server.runner.prepare import Prepared, claim_place, point_latest
 
 if TYPE_CHECKING:
     from headrace.server.runner.cells import CellLoop
@@ -117,6 +117,8 @@ class NotebookRunner:
             failure = error
         # From here on the kernel's process starts up beside us while the rest is imported.
         try:
+            if self.spec.output_path == BESIDE and self.prepared.output_path not in (None, STANDARD):
+                self.prepared.output_path = claim_place(self.prepared.output_path)
             return await self._with_kernel(failure)
         finally:
             await self._drop_kernel(now=True)
@@ -392,7 +394,7 @@ class NotebookRunner:
             reach("after_cell_before_save")
             try:
                 file.save(notebook, final=True)
-                if self.spec.output_path == BESIDE and self.prepared.output_path:
+                if self.spec.output_path == BESIDE and self.prepared.output_path not in (None, STANDARD):
                     point_latest(self.prepared.output_path)
             except OutputUnwritable as error:
                 recording.log(None, 40, "headrace", str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from headrace.server.kernels import Kernel
@@ -12,6 +12,10 @@ from headrace.server.runner.outcome import Ending
 
 #: Between interrupt, SIGTERM and SIGKILL, seconds (DESIGN.md, "Cancel": runs in processes of their own).
 GRACE_SECONDS = 5.0
+#: A kernel drops an interrupt that comes before it has begun with the cell: it is waited for that long, seconds.
+BEGIN_SECONDS = 1.0
+#: From the message that a cell has begun to its first instruction, seconds.
+_SETTLE_SECONDS = 0.02
 
 
 class Stopper:
@@ -20,6 +24,8 @@ class Stopper:
     Parameters
     ----------
     kernel : Kernel
+    has_begun : callable () → bool
+        Whether the kernel has said that it executes the present cell.
 
     Attributes
     ----------
@@ -29,8 +35,9 @@ class Stopper:
         The present cell passed its limit.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, has_begun: Callable[[], bool]) -> None:
         self._kernel = kernel
+        self._has_begun = has_begun
         self._busy = False
         self._task: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()
@@ -93,6 +100,10 @@ class Stopper:
 
     async def _escalate(self, *, now: bool) -> None:
         if not now:
+            began = asyncio.get_running_loop().time()
+            while not self._has_begun() and asyncio.get_running_loop().time() < began + BEGIN_SECONDS:
+                await asyncio.sleep(_SETTLE_SECONDS)
+            await asyncio.sleep(_SETTLE_SECONDS)
             await self._kernel.interrupt()
             await asyncio.sleep(GRACE_SECONDS)
             await self._kernel.signal(signal.SIGTERM)
