@@ -269,8 +269,8 @@ def _env(path: str | None) -> dict[str, str]:
 
 
 def _observer(options: Mapping[str, Any], output_path: str | None) -> Any:
-    from headrace.cli.run_progress import Bar, Echo, Lines, Quiet
     from headrace.server.runner.observer import Observers
+    from headrace.server.runner.progress import Bar, Echo, Lines, Quiet
 
     wanted = options["progress_bar"]
     if wanted is None:

@@ -141,7 +141,9 @@ def test_the_end_is_honest_in_store_file_and_exit_code(case: Any, data_dir: Path
 
 
 def test_the_last_words_of_a_kernel_that_died_are_kept(data_dir: Path, tmp_path: Path) -> None:
-    source = write(tmp_path / "in.ipynb", "print('last words', flush=True)\nimport os\nos.abort()")
+    source = write(
+        tmp_path / "in.ipynb", "print('last words', flush=True)\nimport os, time\ntime.sleep(0.3)\nos.abort()"
+    )
     result = run(source, tmp_path / "out.ipynb")
     (cell,) = cell_runs(result.run.id)
     assert [out["text"] for out in get_store().logs.outputs(cell.id)] == ["last words\n"]
