@@ -183,7 +183,11 @@ def _bytecode(code: types.CodeType) -> Any:
 
 def _class_digest(kind: type) -> str:
     try:
-        return hashlib.sha256(normal_form(inspect.getsource(kind)).encode()).hexdigest()
-    except (OSError, TypeError, SyntaxError, IndentationError):
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+        # From Python 3.13 on inspect trusts a line number, and reads another file's line for a class of `__main__`.
+        if not (isinstance(tree.body[0], ast.ClassDef) and tree.body[0].name == kind.__name__):
+            raise OSError("not this class's source")
+        return hashlib.sha256(ast.dump(tree, include_attributes=False).encode()).hexdigest()
+    except (OSError, TypeError, SyntaxError, IndentationError, IndexError):
         members = {k: repr(_bytecode(v.__code__)) for k, v in vars(kind).items() if isinstance(v, types.FunctionType)}
         return hashlib.sha256(repr(sorted(members.items())).encode()).hexdigest()

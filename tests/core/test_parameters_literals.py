@@ -96,7 +96,7 @@ VALUES: dict[str, Any] = {
     "numpy text": numpy.str_("x"),
     "numpy complex": numpy.complex64(1 + 2j),
     "numpy datetime": numpy.datetime64("2026-01-01T00:00:00.000000001"),
-    "numpy not a time": numpy.datetime64("NaT"),
+    "numpy not a time": numpy.datetime64("NaT", "s"),
     "numpy timedelta": numpy.timedelta64(3, "D"),
     "numpy array": numpy.array([[1, 2], [3, 4]], dtype="int8"),
     "numpy array with nan": numpy.array([1.5, numpy.nan], dtype="float32"),

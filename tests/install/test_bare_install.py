@@ -13,7 +13,7 @@ MOST_PACKAGES = 16
 #: The standard library's own in later Pythons.
 BACKPORTS = {"tomli"}
 #: Not for Headrace: what its tests look at (values of other libraries) and are run by.
-FOR_TESTS = ("pytest", "hypothesis", "numpy", "pandas", "polars", "pyarrow")
+FOR_TESTS = ("pytest", "hypothesis", "numpy", "pandas", "polars", "pyarrow", "jsonschema")
 NOT_WANTED = {
     "jupyter-server",
     "jupyterlab",
