@@ -57,7 +57,7 @@ def daily_weather(hourly: pd.DataFrame) -> pd.DataFrame:
 def join(cyclists: pd.Series, daily: pd.DataFrame) -> pd.DataFrame:
     """Put counts and weather of the same day side by side."""
     joined = daily.join(cyclists.rename("cyclists"), how="inner").dropna()
-    joined["weekend"] = joined.index.dayofweek >= 5
+    joined["weekend"] = joined.index.day_of_week >= 5
     return joined
 
 

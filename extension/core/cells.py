@@ -350,7 +350,7 @@ def find_task(source: str, metadata: Mapping[str, Any] | None = None) -> CellTas
         return CellTask(kind=kind, options=parse_line(line, kind=kind), body=body, origin="magic")
     metadata = metadata or {}
     ours = metadata.get("headrace")
-    if isinstance(ours, Mapping) and ours.get("task"):
+    if isinstance(ours, Mapping) and ours.get("task") not in (None, False):
         return CellTask(kind="task", options=parse_metadata(ours["task"]), body=source, origin="metadata")
     tags = metadata.get("tags")
     if isinstance(tags, list | tuple) and TASK_TAG in tags:

@@ -173,7 +173,8 @@ def keep(run: LiveRun, outcome: Any) -> Any:
     if error is not None:
         say(run, logging.WARNING, f"The result is not stored, so this run cannot be resumed from it: {error}")
         run.details(resumable=False, warnings=[error])
-    run.decision = {**(run.decision or {}), "result": record}
+    if record:
+        run.decision = {**(run.decision or {}), "result": record}
     return outcome
 
 

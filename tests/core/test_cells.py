@@ -97,9 +97,10 @@ def test_a_name_that_cannot_be_is_refused(name: str) -> None:
     [
         ("%%task clean --retries 2\nx = 1", {}, "magic"),
         ("x = 1", {"headrace": {"task": {"name": "clean", "retries": 2}}}, "metadata"),
+        ("x = 1", {"headrace": {"task": {}}}, "metadata"),
         ("x = 1", {"tags": ["task"]}, "tag"),
     ],
-    ids=["magic", "metadata", "tag"],
+    ids=["magic", "metadata", "metadata without options", "tag"],
 )
 def test_all_three_ways_make_a_task(source: str, metadata: dict[str, Any], origin: str) -> None:
     found = find_task(source, metadata)

@@ -1,0 +1,383 @@
+"""Running a cell task: the engine decides, IPython executes, and the person sees what a plain cell would show.
+
+IPython runs a cell's statements in `run_ast_nodes`. We stand in front of it:
+the engine calls it once per attempt. While retries remain, a failed attempt is
+shown folded; the last failure is shown as IPython shows any error, with the
+user's own lines.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import html
+import inspect
+import logging
+import re
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.cells import CellOptions, CellTask
+from headrace.core.clock import SYSTEM_CLOCK
+from headrace.core.errors import HeadraceError, InvalidOption, StopSignal, StoreError, one_line
+from headrace.core.states import State, StateType
+from headrace.kernel_magic.cells.capture import CellOutputs
+from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
+from headrace.kernel_magic.cells.notebook import Cell
+from headrace.kernel_magic.cells.transformer import task_of
+
+if TYPE_CHECKING:
+    from headrace.core.dataflow import CellFlow
+    from headrace.kernel_magic.cells.session import CellSession
+
+_AWAIT = getattr(ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
+#: Longest source that is kept with a run, characters.
+SOURCE_KEPT = 20_000
+
+
+class CellRunner:
+    """Stands in front of a shell's `run_ast_nodes`.
+
+    Parameters
+    ----------
+    session : CellSession
+    """
+
+    def __init__(self, session: CellSession) -> None:
+        self._session = session
+        self._shell = session.shell
+        self._plain: Callable[..., Any] = session.shell.run_ast_nodes
+        session.shell.run_ast_nodes = self.run_ast_nodes
+        self._show: Callable[..., Any] = session.shell.showtraceback
+        session.shell.showtraceback = self._showtraceback
+        #: thread → what it would show: an attempt that may be tried again holds its traceback back.
+        self.held: dict[int, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
+
+    def close(self) -> None:
+        """Give the shell its own methods back."""
+        del self._shell.run_ast_nodes
+        del self._shell.showtraceback
+
+    def _showtraceback(self, *args: Any, **kwargs: Any) -> None:
+        held = self.held.get(threading.get_ident())
+        if held is None:
+            self._show(*args, **kwargs)
+        else:
+            held.append(((args[0] if args and args[0] else sys.exc_info(), *args[1:]), kwargs))
+
+    async def run_ast_nodes(
+        self,
+        nodelist: list[ast.stmt],
+        cell_name: str,
+        interactivity: str = "last_expr",
+        compiler: Any = compile,
+        result: Any = None,
+    ) -> bool:
+        """Run a cell's statements, as a task if the cell is one (see IPython's method of this name)."""
+        info = getattr(result, "info", None)
+        source = getattr(info, "raw_cell", "") or ""
+
+        def statements() -> Any:
+            return self._plain(list(nodelist), cell_name, interactivity, compiler, result)
+
+        if not source.strip() or getattr(info, "silent", False):
+            return bool(await statements())
+        metadata = self._session.cell_metadata
+        try:
+            task = task_of(source, metadata, self._shell.user_ns)
+        except HeadraceError as error:
+            return self._refuse(result, error)
+        cell = self._cell(source, metadata, task)
+        key = cell.id or (f"task:{cell.name}" if task is not None and task.options.name else _digest(source))
+        self._session.note_start(key, cell)
+        flow = self._flow(cell)
+        try:
+            self._session.background.wait_for(flow, cell)
+        except KeyboardInterrupt as interrupt:
+            result.error_in_exec = interrupt
+            self._shell.showtraceback((KeyboardInterrupt, interrupt, None), exception_only=True)
+            return True
+        if task is None:
+            failed = bool(await statements())
+            self._session.note_end(key, cell, None, flow, State(type=StateType.FAILED) if failed else None)
+            return failed
+        try:
+            attempt = CellAttempt(self._session, self, cell, result, statements)
+            if task.options.background:
+                if _is_async(nodelist, cell_name, compiler):
+                    raise InvalidOption(
+                        "%%task: a --background cell cannot await at its top level.", field="background"
+                    )
+                self._session.background.start(attempt, key, cell, flow)
+                return False
+            if _is_async(nodelist, cell_name, compiler):
+                state = await attempt.run_async(key)
+            else:
+                state = attempt.run_sync(key)
+        except HeadraceError as error:
+            return self._refuse(result, error)
+        return not state.is_completed()
+
+    def _cell(self, source: str, metadata: dict[str, Any], task: CellTask | None) -> Cell:
+        ours = metadata.get("headrace")
+        handed = ours if isinstance(ours, dict) else {}
+        cell_id = str(metadata.get("cellId") or handed.get("cell_id") or "")
+        index = handed.get("cell_index")
+        place = index if isinstance(index, int) else len(self._session.ran)
+        return Cell(id=cell_id, index=place, source=source, metadata=metadata, task=task)
+
+    def _flow(self, cell: Cell) -> CellFlow | None:
+        try:
+            return self._session.analyse(cell.source)
+        except (HeadraceError, SyntaxError):
+            return None
+
+    def _refuse(self, result: Any, error: HeadraceError) -> bool:
+        """Say in one line what is wrong; no traceback of ours."""
+        from IPython.core.error import UsageError
+
+        shown = UsageError(str(error))
+        result.error_before_exec = shown
+        self._shell.showtraceback((UsageError, shown, None))
+        return True
+
+
+class CellAttempt:
+    """One cell task on its way through the engine."""
+
+    def __init__(
+        self, session: CellSession, runner: CellRunner, cell: Cell, result: Any, statements: Callable[[], Any]
+    ) -> None:
+        assert cell.task is not None
+        self._session = session
+        self._runner = runner
+        self._shell = session.shell
+        self._cell = cell
+        self._task: CellTask = cell.task
+        self._result = result
+        self._statements = statements
+        self._held: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self._attempts = 0
+        ours = cell.metadata.get("headrace")
+        self._handed: dict[str, Any] = ours if isinstance(ours, dict) and "run_id" in ours else {}
+        self.run_id: str | None = self._handed.get("run_id")
+        self._began = 0
+        self._run: Any = None
+        self._flow = session.analyse(cell.source)
+        self._keeper = CellKeeper(
+            session, identity(session, cell.id, cell.name), cell.name, cell.source, self._flow, cell.task.options
+        )
+
+    def run_sync(self, key: str) -> State:
+        """Run it to its end in this thread."""
+        from headrace.kernel_magic.engine.sync import execute_sync
+
+        with self._session.listening(outputs := CellOutputs(self._say)):
+            self._keeper.outputs = outputs
+            state = execute_sync(self._definition(), self._body_sync, **self._call())
+            self._show_end(state)
+        return self._finish(key, state, outputs)
+
+    async def run_async(self, key: str) -> State:
+        """Run it to its end on the kernel's event loop."""
+        from headrace.kernel_magic.engine.asynchronous import execute_async
+
+        with self._session.listening(outputs := CellOutputs(self._say)):
+            self._keeper.outputs = outputs
+            state = await execute_async(self._definition(), self._body_async, **self._call())
+            self._show_end(state)
+        return self._finish(key, state, outputs)
+
+    def _definition(self) -> Any:
+        from headrace.kernel_magic.definition import Definition
+
+        kind = "flow" if self._task.kind == "flow" else "cell"
+        key = identity(self._session, self._cell.id, self._cell.name)
+        definition = Definition(
+            kind, self._cell.name, key, run_options(self._task.options), source=self._cell.source[:SOURCE_KEPT]
+        )
+        definition.keeper = self._keeper
+        return definition
+
+    def _call(self) -> dict[str, Any]:
+        """The arguments of `execute_sync` and `execute_async`."""
+        from headrace.kernel_magic.engine.session import session
+
+        recorder = session().recorder
+        handed = self._handed
+        record = None
+        if handed:
+            record = recorder.adopt(
+                handed["run_id"], handed.get("root_id") or handed["run_id"], int(handed.get("attempt") or 1)
+            )
+        flow = self._flow
+        fields = {
+            "cell_id": self._cell.id or None,
+            "cell_index": self._cell.index,
+            "notebook_path": self._session.notebook_path or None,
+            "kernel_id": self._session.kernel_id,
+            "trigger": "cell",
+        }
+        return {
+            "record": record,
+            "name": self._cell.name,
+            "fields": fields,
+            "upstream": [] if handed else self._upstream(flow),
+            "details": {"reads": sorted(flow.reads), "binds": sorted(flow.binds), "mutates": sorted(flow.mutates)},
+        }
+
+    def _upstream(self, flow: CellFlow) -> list[tuple[str, str]]:
+        """The newest run that wrote each name this cell reads, and the tasks it is told to come after."""
+        writers = self._session.writers
+        found = [(writers[name], name) for name in sorted(flow.reads | flow.mutates) if name in writers]
+        for name in self._task.options.after:
+            run_id = self._session.tasks.get(name)
+            if run_id is not None:
+                found.append((run_id, ""))
+        return found
+
+    def _say(self, level: int, logger: str, line: str) -> None:
+        """Keep a printed line as a log line of the run under way."""
+        if self._handed or not self._task.options.log_prints:
+            return
+        run = self._run
+        if run is not None:
+            run.log(level, logger, line)
+
+    def _before(self) -> None:
+        from headrace.kernel_magic.engine.live import current
+
+        self._run = current()
+        self._began = self._began or SYSTEM_CLOCK.now_us()
+        self.run_id = self._run.id
+        if self._held:
+            self._fold(self._held[-1])
+        self._held = []
+        self._attempts += 1
+        self._result.error_in_exec = self._result.error_before_exec = None
+        skip_if = self._task.options.skip_if
+        if skip_if is not None and eval(skip_if, self._shell.user_global_ns, self._shell.user_ns):  # noqa: S307
+            raise StopSignal(f"--skip-if {skip_if}")
+        self._runner.held[threading.get_ident()] = self._held
+
+    def _after(self) -> Any:
+        error = self._result.error_in_exec or self._result.error_before_exec
+        if error is not None:
+            raise error
+        return None
+
+    def _body_sync(self) -> Any:
+        self._before()
+        try:
+            coroutine = self._statements()
+            try:
+                # No statement of a sync cell awaits anything: one step runs them all.
+                coroutine.send(None)
+            except StopIteration:
+                pass
+            else:
+                raise RuntimeError("a cell without top-level await waited for something")
+        finally:
+            self._runner.held.pop(threading.get_ident(), None)
+        return self._after()
+
+    async def _body_async(self) -> Any:
+        self._before()
+        try:
+            await self._statements()
+        finally:
+            self._runner.held.pop(threading.get_ident(), None)
+        return self._after()
+
+    def _fold(self, held: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+        """Show a failed attempt that was tried again, folded."""
+        error = held[0][0][1]
+        text = f"attempt {self._attempts} failed: {type(error).__name__}: {one_line(error)}; trying again"
+        lines = self._shell.InteractiveTB.structured_traceback(*held[0][0], tb_offset=1)
+        plain = _ANSI.sub("", "\n".join(lines))
+        page = f"<details><summary>{html.escape(text)}</summary><pre>{html.escape(plain)}</pre></details>"
+        self._shell.display_pub.publish({"text/plain": text, "text/html": page})
+
+    def _show_end(self, state: State) -> None:
+        """Show the error that stands at the end, as IPython shows any; or why the cell was skipped."""
+        error = self._result.error_in_exec or self._result.error_before_exec
+        if state.is_completed():
+            self._result.error_in_exec = self._result.error_before_exec = None
+            if state.name == "Skipped":
+                self._shell.display_pub.publish(
+                    {"text/plain": f"skipped: {state.message}" if state.message else "skipped"}
+                )
+            return
+        if error is None and isinstance(state.data, BaseException):
+            error = self._result.error_in_exec = state.data
+        if self._held:
+            args, kwargs = self._held[-1]
+            self._shell.showtraceback(*args, **kwargs)
+        elif error is not None:
+            self._shell.showtraceback((type(error), error, error.__traceback__))
+
+    def _finish(self, key: str, state: State, outputs: CellOutputs) -> State:
+        self._keep_outputs(outputs)
+        seconds = max(0, state.at_us - self._began) / 1e6 if self._began else None
+        decision = self._keeper.decision
+        asked = asked_policy(self._task.options) is not None and state.is_completed()
+        version = (decision.key or "") if asked and decision is not None else ""
+        self._session.note_end(key, self._cell, self.run_id, self._flow, state, seconds=seconds, version=version)
+        return state
+
+    def _keep_outputs(self, outputs: CellOutputs) -> None:
+        """Keep what was shown with the run, unless a runner that executes the notebook does so."""
+        from headrace.kernel_magic.engine.session import session
+
+        found = outputs.finish()
+        run = self._run or self._keeper.run
+        if self._handed or run is None:
+            return
+        self.run_id = run.id
+        recorder = session().recorder
+        now = SYSTEM_CLOCK.now_us()
+        for position, output in enumerate(found):
+            recorder.output(run.id, run.root.id, position, now, output)
+        try:
+            recorder.flush()
+        except StoreError as error:
+            logging.getLogger("headrace.cells").warning("the cell's outputs are not recorded: %s", error)
+
+
+def run_options(options: CellOptions) -> Any:
+    """Return a cell's options as the engine's; the keeper decides what is stored."""
+    from headrace.kernel_magic.options import TaskOptions
+
+    delays = options.retry_delay_seconds
+    return TaskOptions(
+        name=options.name or None,
+        description=options.description or None,
+        tags=options.tags,
+        retries=options.retries,
+        retry_delay_seconds=list(delays) if isinstance(delays, tuple) else delays,
+        retry_jitter_factor=options.retry_jitter_factor or None,
+        timeout_seconds=options.timeout_seconds,
+        log_prints=False,
+        persist_result=True,
+    )
+
+
+def _is_async(nodelist: list[ast.stmt], cell_name: str, compiler: Any) -> bool:
+    """Return whether the statements await at their top level."""
+    if not any(
+        isinstance(n, ast.Await | ast.AsyncFor | ast.AsyncWith | ast.comprehension)
+        for s in nodelist
+        for n in ast.walk(s)
+    ):
+        return False
+    code = compile(ast.Module(list(nodelist), []), cell_name, "exec", flags=_AWAIT, dont_inherit=True)
+    return bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def _digest(source: str) -> str:
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -1,0 +1,267 @@
+"""`%flow run`: run again what is stale, in an order that works, as one flow run; `%flow restore` brings back without running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.cells import CellOptions
+from headrace.core.dataflow import plan_rerun
+from headrace.core.drawing import duration_text
+from headrace.core.errors import FailedRun, HeadraceError, UsageError
+from headrace.core.states import State, StateType
+from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
+from headrace.kernel_magic.cells.keeping import find, identity, parts_of
+from headrace.kernel_magic.cells.notebook import Cell
+from headrace.kernel_magic.cells.staleness import key_of_cell
+from headrace.kernel_magic.cells.values import put_back
+from headrace.kernel_magic.results.hashing import UnhashableInput
+
+if TYPE_CHECKING:
+    from headrace.kernel_magic.cells.session import CellSession
+
+
+@dataclass(slots=True)
+class Plan:
+    """What `%flow run` is going to do.
+
+    Attributes
+    ----------
+    view : FlowView
+    steps : list of (cell id, why)
+        In running order.
+    """
+
+    view: FlowView
+    steps: list[tuple[str, str]] = field(default_factory=list)
+
+
+def plan(session: CellSession, *, start: str = "", only: tuple[str, ...] = (), force: bool = False) -> Plan:
+    """Decide which cells run again.
+
+    Parameters
+    ----------
+    session : CellSession
+    start : str, default ""
+        `--from`: this cell and what depends on it, besides what is stale.
+    only : tuple of str, default ()
+        `--only`: just these cells.
+    force : bool, default False
+        Every cell.
+
+    Raises
+    ------
+    UsageError
+        A named cell is not there, or a cell reads a name that nothing defines.
+    """
+    view = view_flow(session)
+    graph = view.graph
+    names = {view.graph.labels[i]: i for i in graph.ids}
+    if only:
+        chosen = [_named(names, name) for name in only]
+        return Plan(view, [(i, "asked for") for i in graph.order if i in chosen])
+    reasons = dict(view.stale)
+    if force:
+        reasons = {i: reasons.get(i, "--force") for i in graph.ids}
+    elif start:
+        first = _named(names, start)
+        reasons.setdefault(first, "--from")
+    blocking = [p.message for p in graph.problems if p.kind in ("undefined", "defined_below")]
+    blocking += [text for text in view.problems if text not in {p.message for p in graph.problems}]
+    missing = [text for text, p in zip(blocking, graph.problems, strict=False) if p.name not in session.shell.user_ns]
+    if missing:
+        raise UsageError(missing[0])
+    steps = plan_rerun(graph, reasons)
+    words = {
+        "downstream": "uses {n} of {c}",
+        "remake": "makes {n}, overwritten since",
+        "overwritten": "writes {n} after {c}",
+    }
+    found = []
+    for step in steps:
+        why = reasons.get(step.cell_id) or words[step.why].format(
+            n=", ".join(step.names) or "what comes", c=graph.labels.get(step.for_cell_id or "", "another cell")
+        )
+        found.append((step.cell_id, why))
+    return Plan(view, found)
+
+
+def _named(names: dict[str, str], name: str) -> str:
+    if name in names:
+        return names[name]
+    if name in names.values():
+        return name
+    import difflib
+
+    close = difflib.get_close_matches(name, names, n=1)
+    raise UsageError(
+        f"There is no cell {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}.")
+    )
+
+
+def run(session: CellSession, made: Plan, *, keep_going: bool = False) -> list[tuple[str, str, str]]:
+    """Run a plan as one flow run.
+
+    Parameters
+    ----------
+    session : CellSession
+    made : Plan
+    keep_going : bool, default False
+        Raise nothing at the end though cells failed.
+
+    Returns
+    -------
+    list of (cell, state, time)
+
+    Raises
+    ------
+    FailedRun
+        Cells failed; the others that do not depend on them ran.
+    """
+    from headrace.kernel_magic.definition import Definition
+    from headrace.kernel_magic.engine.sync import execute_sync
+    from headrace.kernel_magic.options import FlowOptions
+
+    if not made.steps:
+        return []
+    path = session.notebook_path
+    name = Path(path).stem if path else "notebook"
+    rows: list[tuple[str, str, str]] = []
+    failed: list[str] = []
+
+    def body() -> None:
+        broken: set[str] = set()
+        for cell_id, why in made.steps:
+            cell = made.view.cells[cell_id]
+            upstream = [
+                e.upstream
+                for e in made.view.graph.upstream.get(cell_id, ())
+                if e.kind != "order" and e.upstream in broken
+            ]
+            if upstream:
+                broken.add(cell_id)
+                _refuse(session, cell, made.view.graph.labels[upstream[0]])
+                rows.append((cell.name, "✖ UpstreamFailed", ""))
+                continue
+            print(f"▶ {cell.name} — {why}")
+            if not _run_cell(session, cell):
+                broken.add(cell_id)
+                failed.append(cell.name)
+            last = session.last.get(key_of_cell(cell))
+            if last is not None:
+                rows.append((cell.name, last.state_name, duration_text(last.duration_seconds)))
+        if failed:
+            raise FailedRun(f"{len(failed)} of {len(made.steps)} cells failed: {', '.join(failed)}")
+
+    definition = Definition("flow", name, f"{session.document_key()}#flow", FlowOptions(name=None, log_prints=False))
+    fields = {"notebook_path": path or None, "kernel_id": session.kernel_id, "trigger": "cell"}
+    state = execute_sync(definition, body, fields=fields)
+    if isinstance(state.data, KeyboardInterrupt):
+        raise state.data
+    if not state.is_completed() and not keep_going:
+        if isinstance(state.data, HeadraceError):
+            raise state.data
+        raise FailedRun(state.message, state=state, run_id=state.run_id)
+    return rows
+
+
+def _run_cell(session: CellSession, cell: Cell) -> bool:
+    """Run one cell as itself, in this thread or, if it awaits, on a loop of its own."""
+    shell = session.shell
+    with session.acting_for(cell):
+        transformed = shell.transform_cell(cell.source)
+        if not shell.should_run_async(cell.source, transformed_cell=transformed):
+            return bool(shell.run_cell(cell.source, store_history=False).success)
+        # The kernel's own loop runs this very magic: a cell that awaits gets a loop of its own, in a thread.
+        context = contextvars.copy_context()
+        found: list[Any] = []
+
+        def work() -> None:
+            coroutine = shell.run_cell_async(cell.source, store_history=False, transformed_cell=transformed)
+            found.append(context.run(asyncio.run, coroutine))
+
+        thread = threading.Thread(target=work, name="headrace-await")
+        thread.start()
+        thread.join()
+        return bool(found and found[0].success)
+
+
+def _refuse(session: CellSession, cell: Cell, upstream: str) -> None:
+    """Record that a cell was not run because another one failed."""
+    from headrace.kernel_magic.cells.execution import run_options
+    from headrace.kernel_magic.definition import Definition
+    from headrace.kernel_magic.engine.sync import execute_sync
+
+    if cell.task is None:
+        return
+    definition = Definition("cell", cell.name, identity(session, cell.id, cell.name), run_options(cell.task.options))
+    failed = State(type=StateType.FAILED, run_id=upstream, message=f"{upstream} failed")
+    execute_sync(
+        definition,
+        lambda: None,
+        name=cell.name,
+        refused_by=failed,
+        fields={
+            "cell_id": cell.id or None,
+            "cell_index": cell.index,
+            "notebook_path": session.notebook_path or None,
+            "trigger": "cell",
+        },
+    )
+
+
+def restore(session: CellSession) -> list[tuple[str, str]]:
+    """Bring back the stored outputs of every up-to-date cell, in running order, without running task cells.
+
+    Plain cells that only import or define are run, for others build on them.
+
+    Returns
+    -------
+    list of (cell, what was done)
+    """
+    from headrace.kernel_magic.engine.session import session as here
+
+    store = here().store
+    view = view_flow(session)
+    rows: list[tuple[str, str]] = []
+    lost: set[str] = set()
+    for cell_id in view.graph.order:
+        cell = view.cells[cell_id]
+        missing = [e.upstream for e in view.graph.upstream.get(cell_id, ()) if e.kind == "data" and e.upstream in lost]
+        if missing:
+            lost.add(cell_id)
+            rows.append((cell.name, f"not restored: {view.graph.labels[missing[0]]} is not"))
+            continue
+        if cell.task is None:
+            ok = _run_cell(session, cell)
+            rows.append((cell.name, "ran (a plain cell)" if ok else "failed"))
+            if not ok:
+                lost.add(cell_id)
+            continue
+        why = _restore_cell(session, store, view, cell_id, cell)
+        rows.append((cell.name, why or "restored"))
+        if why:
+            lost.add(cell_id)
+    return rows
+
+
+def _restore_cell(session: CellSession, store: Any, view: FlowView, cell_id: str, cell: Cell) -> str:
+    flow = view.graph.flows[cell_id]
+    key = identity(session, cell.id, cell.name)
+    options = cell.task.options if cell.task is not None else CellOptions()
+    try:
+        parts = parts_of(session, key, flow, cell.source, options, None)
+    except UnhashableInput as error:
+        return f"not restored: {error}"
+    decision = find(store, key, parts)
+    if not decision.hit:
+        return f"not restored: {decision.reason.removeprefix('missed: ')}"
+    put_back(decision.value, session.shell)
+    done = State(type=StateType.COMPLETED, name="Cached")
+    session.note_start(key_of_cell(cell), cell)
+    session.note_end(key_of_cell(cell), cell, decision.from_run_id or "", flow, done, version=decision.key or "")
+    return ""

@@ -1,0 +1,146 @@
+"""This notebook's flow as it stands: the analysed cells, the newest run of each, and what is stale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from headrace.core.dataflow import CellGraph, CellInput, build_graph
+from headrace.core.drawing import Node
+from headrace.core.errors import HeadraceError
+from headrace.core.graph import reachable
+from headrace.kernel_magic.cells.notebook import Cell, Notebook
+from headrace.kernel_magic.cells.staleness import key_of_cell, why_stale
+
+if TYPE_CHECKING:
+    from headrace.kernel_magic.cells.session import CellSession
+
+
+@dataclass(slots=True)
+class FlowView:
+    """A notebook's flow.
+
+    Attributes
+    ----------
+    notebook : Notebook
+    graph : CellGraph
+        Of all code cells.
+    cells : dict of str to Cell
+        By the graph's ids.
+    stale : dict of str to str
+        Cell id → why it must run again by itself.
+    nodes : list of Node
+        The task cells, in document order.
+    edges : list of (upstream, downstream)
+        Between task cells; what plain cells hand on is followed through them.
+    problems : list of str
+        What is wrong, a line each, with the cell's name.
+    """
+
+    notebook: Notebook
+    graph: CellGraph
+    cells: dict[str, Cell]
+    stale: dict[str, str] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def origin(self) -> str:
+        """Where the cells and their order come from, in words."""
+        return self.notebook.origin
+
+
+def view_flow(session: CellSession) -> FlowView:
+    """Return this notebook's flow.
+
+    Raises
+    ------
+    HeadraceError
+        `--after` goes round in a circle, or names a task that is not there.
+    """
+    notebook = session.notebook()
+    problems: list[str] = []
+    inputs: list[CellInput] = []
+    cells: dict[str, Cell] = {}
+    for number, cell in enumerate(notebook.cells):
+        if cell.error:
+            problems.append(f"{cell.name}: {cell.error}")
+            continue
+        try:
+            flow = session.analyse(cell.source)
+        except HeadraceError as error:
+            problems.append(f"{cell.name}: {error}")
+            continue
+        cell_id = cell.id or f"cell-{number}"
+        cells[cell_id] = cell
+        options = cell.task.options if cell.task is not None else None
+        inputs.append(
+            CellInput(
+                id=cell_id,
+                name=cell.name,
+                flow=flow,
+                is_task=cell.task is not None,
+                after=options.after if options is not None else (),
+                mutates=frozenset(options.mutates) if options is not None else frozenset(),
+            )
+        )
+    graph = build_graph(inputs, known=session.known_names(), keep_going=True)
+    session.cells_by_id = cells
+    view = FlowView(notebook, graph, cells, problems=problems)
+    view.problems += [problem.message for problem in graph.problems]
+    view.stale = why_stale(session, graph, cells)
+    tasks = {cell_id for cell_id, cell in cells.items() if cell.task is not None}
+    view.nodes = [_node(session, cells[i], i, view) for i in graph.ids if i in tasks]
+    view.edges = _between(tasks, [(e.upstream, e.downstream) for e in graph.edges if e.kind != "order"])
+    return view
+
+
+def _between(tasks: set[str], edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the edges between tasks, those through plain cells included."""
+    found: list[tuple[str, str]] = []
+    after: dict[str, list[str]] = {}
+    for upstream, downstream in edges:
+        after.setdefault(upstream, []).append(downstream)
+    for task in sorted(tasks):
+        seen: set[str] = set()
+        todo = list(after.get(task, ()))
+        while todo:
+            node = todo.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if node in tasks:
+                found.append((task, node))
+            else:
+                todo.extend(after.get(node, ()))
+    return _reduced(found)
+
+
+def _reduced(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Leave out edges that a longer way says already."""
+    kept = list(dict.fromkeys(edges))
+    after: dict[str, set[str]] = {}
+    for upstream, downstream in kept:
+        after.setdefault(upstream, set()).add(downstream)
+    return [
+        (upstream, downstream)
+        for upstream, downstream in kept
+        if downstream
+        not in reachable([n for n in after[upstream] if n != downstream], [e for e in kept if e[0] != upstream])
+    ]
+
+
+def _node(session: CellSession, cell: Cell, cell_id: str, view: FlowView) -> Node:
+    last = session.last.get(key_of_cell(cell))
+    if last is None:
+        return Node(id=cell_id, label=cell.name)
+    reason = view.stale.get(cell_id, "")
+    return Node(
+        id=cell_id,
+        label=cell.name,
+        state_type=last.state_type.value,
+        state_name=last.state_name,
+        duration_seconds=last.duration_seconds,
+        note="" if reason.startswith("ended") else reason,
+    )

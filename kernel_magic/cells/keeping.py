@@ -1,0 +1,227 @@
+"""What a cell's stored outputs are keyed by, and the engine's side of looking them up and keeping them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import types
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.cells import CellOptions
+from headrace.core.clock import instant
+from headrace.core.dataflow import CellFlow, normalise_source
+from headrace.core.settings import flag
+from headrace.kernel_magic.cells.values import CellValues, collect, culprits, put_back, show_again
+from headrace.kernel_magic.results import cache
+from headrace.kernel_magic.results.cache import CacheDecision
+from headrace.kernel_magic.results.hashing import UnhashableInput, digest
+from headrace.kernel_magic.results.policies import INPUTS, TASK_SOURCE, CachePolicy, KeyContext, key_of, parse_policy
+from headrace.kernel_magic.results.source import source_digest
+
+if TYPE_CHECKING:
+    from headrace.kernel_magic.cells.session import CellSession
+    from headrace.kernel_magic.engine.live import LiveRun
+
+#: Outputs of a cell are saved without being asked for where that costs less than this part of its run time
+#: (DESIGN.md, "Continuing a run").
+CHEAP_PART = 0.05
+#: What saving is reckoned to manage, bytes a second, and what it costs at least, seconds.
+SAVE_BYTES_PER_SECOND, SAVE_SECONDS = 200e6, 0.005
+_CODE = (types.FunctionType, type)
+
+
+def identity(session: CellSession, cell_id: str, name: str) -> str:
+    """Return what a cell's results belong to: the notebook with the cell's id, else with the task's name."""
+    return f"{session.document_key()}#{cell_id or name}"
+
+
+def parts_of(
+    session: CellSession, key: str, flow: CellFlow, source: str, options: CellOptions, root_id: str | None
+) -> dict[str, str]:
+    """Return what the key of a cell's outputs is made of: part → digest.
+
+    Source and inputs always count, whatever the policy: the outputs of another code or other inputs are not this cell's.
+
+    Raises
+    ------
+    UnhashableInput
+    """
+    namespace = session.shell.user_ns
+    code = {"code": hashlib.sha256(normalise_source(session.plain_python(source)).encode()).hexdigest()}
+    inputs: dict[str, Any] = {}
+    for name in sorted(flow.reads | flow.mutates | flow.augments):
+        if name not in namespace:
+            continue
+        value = namespace[name]
+        if isinstance(value, types.ModuleType):
+            code[name] = session.module_digest(value)
+        elif isinstance(value, _CODE) or isinstance(getattr(value, "fn", None), types.FunctionType):
+            code[name] = source_digest(value)
+        else:
+            inputs[name] = value
+    for path, mark in session.file_marks(flow, options).items():
+        code[f"file {path}"] = mark
+    policy = asked_policy(options) or CachePolicy()
+    found = {
+        "task": hashlib.sha256(key.encode()).hexdigest(),
+        **{f"source:{name}": text for name, text in code.items()},
+    }
+    for name, value in inputs.items():
+        if name not in policy.excluded:
+            found[f"input:{name}"] = session.digest(name, value)
+    if "RUN_ID" in policy.parts:
+        found["run"] = root_id or ""
+    return found
+
+
+def asked_policy(options: CellOptions) -> CachePolicy | None:
+    """Return the policy by which a cell may be left out because its outputs are stored; None: it runs each time."""
+    if options.cache_policy is None:
+        return None
+    policy = parse_policy(options.cache_policy)
+    return policy + INPUTS + TASK_SOURCE if policy else None
+
+
+class CellKeeper:
+    """Looks up and keeps one cell run's outputs (see `headrace.kernel_magic.results.keeper`).
+
+    Parameters
+    ----------
+    session : CellSession
+    key : str
+        The cell's identity.
+    name, source : str
+    flow : CellFlow
+    options : CellOptions
+    """
+
+    def __init__(
+        self, session: CellSession, key: str, name: str, source: str, flow: CellFlow, options: CellOptions
+    ) -> None:
+        self._session = session
+        self._key, self._name, self._source = key, name, source
+        self._flow, self._options = flow, options
+        #: What the cell shows, for keeping it with its values.
+        self.outputs: Any = None
+        #: The run under way, and what the cache knew about it.
+        self.run: LiveRun | None = None
+        self.decision: CacheDecision | None = None
+
+    def lookup(self, run: LiveRun) -> CacheDecision:
+        """Return what is known; on a hit the namespace and the display are as if the cell had run."""
+        self.run = run
+        self.decision = self._decide(run)
+        return self.decision
+
+    def _decide(self, run: LiveRun) -> CacheDecision:
+        try:
+            parts = parts_of(self._session, self._key, self._flow, self._source, self._options, run.chain_id)
+        except UnhashableInput as error:
+            asked = asked_policy(self._options) is not None or self._options.persist_result
+            return CacheDecision(reason=f"not cached: {error}", warning=str(error) if asked else "")
+        if asked_policy(self._options) is None:
+            return CacheDecision(key=key_of(parts), parts=parts, reason="not looked up: the cell has no cache policy")
+        refresh = self._options.refresh_cache or flag("TASKS_REFRESH_CACHE")
+        decision = find(run.session.store, self._key, parts, refresh=refresh)
+        if decision.hit:
+            self.bring_back(decision.value)
+        return decision
+
+    def bring_back(self, values: CellValues) -> None:
+        """Put a stored cell's outputs back and show again what it showed."""
+        put_back(values, self._session.shell)
+        show_again(values, self._session.shell)
+        made = instant(values.made_at).astimezone().strftime("%d %b %Y %H:%M")
+        self._session.shell.display_pub.publish({"text/plain": f"cached, from {made}"})
+
+    def keep(self, run: LiveRun, _value: Any, decision: CacheDecision | None) -> Mapping[str, Any]:
+        """Store the outputs where that was asked for, or is cheap."""
+        options = self._options
+        asked = asked_policy(options) is not None or bool(options.persist_result)
+        if options.persist_result is False or decision is None or decision.key is None:
+            return {}
+        namespace = self._session.shell.user_ns
+        names = [name for name in self._flow.binds | self._flow.mutates if name in namespace]
+        if not asked and not is_cheap([namespace[name] for name in names], run):
+            return {}
+        now = run.session.store.clock.now_us()
+        python = self._session.plain_python(self._source)
+        shown = self.outputs.snapshot() if self.outputs is not None else []
+        changed = [*options.mutates, *self._changed_inputs(decision.parts)] if asked else list(options.mutates)
+        values = collect(self._flow, python, namespace, shown, now, changed)
+        record = cache.save(
+            run.session.store,
+            values,
+            key=decision.key,
+            definition=self._name,
+            definition_key=self._key,
+            run_id=run.id,
+            parts=decision.parts,
+            notebook_path=self._session.notebook_path or None,
+            expiration_seconds=options.cache_expiration,
+        )
+        record["preview"] = ", ".join(values.names) or "no variables"
+        if "error" in record:
+            if not asked:
+                return {}
+            which = ", ".join(culprits(values)) or "a value"
+            record["error"] = f"{which} cannot be stored, so this cell runs again instead of being restored"
+        return record
+
+    def _changed_inputs(self, parts: Mapping[str, str]) -> list[str]:
+        """Inputs whose content differs now: the cell changed them though its code does not show it."""
+        found = []
+        namespace = self._session.shell.user_ns
+        for name, before in parts.items():
+            kind, _, variable = name.partition(":")
+            if kind == "input" and variable in namespace and variable not in self._flow.binds | self._flow.mutates:
+                try:
+                    if digest(namespace[variable]) != before:
+                        found.append(variable)
+                except UnhashableInput:
+                    continue
+        return found
+
+
+def find(store: Any, key: str, parts: Mapping[str, str], *, refresh: bool = False) -> CacheDecision:
+    """Look stored outputs of a cell up by the parts of their key."""
+
+    class Ready(CachePolicy):
+        def key_parts(self, _context: KeyContext) -> dict[str, str]:
+            return dict(parts)
+
+    context = KeyContext(definition_key=key, inputs={}, flow_parameters={})
+    return cache.lookup(store, Ready(frozenset({"INPUTS"})), context, refresh=refresh)
+
+
+def is_cheap(values: list[Any], run: LiveRun) -> bool:
+    """Return whether saving values costs less than 5 % of the time that the cell took."""
+    took = (run.session.store.clock.now_us() - run.state_at) / 1e6
+    size = sum(rough_bytes(value) for value in values)
+    return SAVE_SECONDS + size / SAVE_BYTES_PER_SECOND <= CHEAP_PART * took
+
+
+def rough_bytes(value: Any) -> int:
+    """Return about how many bytes a value has, without walking into it far."""
+    for attribute in ("nbytes", "estimated_size"):
+        size = getattr(value, attribute, None)
+        size = size() if callable(size) else size
+        if isinstance(size, int):
+            return size
+    usage = getattr(value, "memory_usage", None)
+    if callable(usage):
+        try:
+            total = usage(deep=False)
+            return int(total.sum() if hasattr(total, "sum") else total) * 2
+        except Exception as error:
+            logging.getLogger("headrace.cells").debug("no size of %s: %s", type(value), error)
+    import sys
+
+    try:
+        size = sys.getsizeof(value)
+        if isinstance(value, list | tuple | set | frozenset | dict) and value:
+            size += len(value) * sys.getsizeof(next(iter(value)))
+    except Exception:
+        return 1 << 30
+    return int(size)

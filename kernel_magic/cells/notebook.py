@@ -1,0 +1,152 @@
+"""The notebook that a kernel belongs to: its cells in document order, from the best source there is.
+
+What the panel or a runner stored (with unsaved and never-run cells), else the
+saved file that `JPY_SESSION_NAME` names, else the cells run so far; which one
+it was is always said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headrace.core.cells import CellTask, find_task
+from headrace.core.errors import HeadraceError
+from headrace.store import Store
+from headrace.store.documents import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A code cell.
+
+    Parameters
+    ----------
+    id : str
+        Its id in the document; "" where the client sends none.
+    index : int
+        Its place among all cells, from 0.
+    source : str
+    metadata : mapping
+    task : CellTask or None
+    error : str
+        Why its options cannot be read; "" where they can.
+    """
+
+    id: str
+    index: int
+    source: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    task: CellTask | None = None
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """The task's name, else "cell N" (N from 1, as people count)."""
+        if self.task is not None and self.task.options.name:
+            return self.task.options.name
+        return f"cell {self.index + 1}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notebook:
+    """A notebook's code cells.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        In document order.
+    origin : str
+        Where they come from, in words.
+    path : str
+        The file's path, "" where there is none.
+    document_id : str or None
+    """
+
+    cells: Sequence[Cell]
+    origin: str
+    path: str = ""
+    document_id: str | None = None
+
+
+def read_cells(cells: Sequence[Mapping[str, Any]]) -> list[Cell]:
+    """Return the code cells that have code, with what makes them tasks."""
+    found: list[Cell] = []
+    for index, cell in enumerate(cells):
+        source = cell.get("source") or ""
+        source = source if isinstance(source, str) else "".join(source)
+        if cell.get("cell_type") != "code" or not source.strip():
+            continue
+        metadata = cell.get("metadata") or {}
+        task, error = None, ""
+        try:
+            task = find_task(source, metadata)
+        except HeadraceError as problem:
+            error = str(problem)
+        found.append(
+            Cell(id=str(cell.get("id") or ""), index=index, source=source, metadata=metadata, task=task, error=error)
+        )
+    return found
+
+
+def session_path() -> str:
+    """Return the path of the notebook that this kernel was started for, "" when it is not known."""
+    name = os.environ.get("HEADRACE_NOTEBOOK_PATH") or os.environ.get("JPY_SESSION_NAME") or ""
+    if not name.endswith(".ipynb"):
+        return ""
+    path = Path(name)
+    return str(path if path.is_absolute() else Path.cwd() / path)
+
+
+def find_notebook(store: Store | None, kernel_id: str | None, ran: Sequence[Cell]) -> Notebook:
+    """Return the notebook of this kernel.
+
+    Parameters
+    ----------
+    store : Store or None
+    kernel_id : str or None
+    ran : sequence of Cell
+        The cells run so far, in the order in which they first ran: the last resort.
+    """
+    path = session_path()
+    document: Document | None = None
+    if store is not None:
+        document = store.documents.of_kernel(kernel_id) if kernel_id else None
+        if document is None and path:
+            document = store.documents.at_path(path)
+    if document is not None and document.cells and not _file_is_newer(document, path):
+        words = {"panel": "JupyterLab", "runner": "the run"}.get(document.source, "the file")
+        return Notebook(cells=read_cells(document.cells), origin=words, path=document.path, document_id=document.id)
+    if path and Path(path).is_file():
+        cells = _file_cells(path)
+        if cells is not None:
+            return Notebook(
+                cells=cells,
+                origin=f"the file {Path(path).name}",
+                path=path,
+                document_id=document.id if document else None,
+            )
+    return Notebook(
+        cells=list(ran), origin="the cells run so far", path=path, document_id=document.id if document else None
+    )
+
+
+def _file_is_newer(document: Document, path: str) -> bool:
+    """A saved file beats what an earlier run stored, never what the panel sends as it is typed."""
+    if document.source == "panel" or not path or document.path != path:
+        return False
+    try:
+        return Path(path).stat().st_mtime_ns // 1000 > document.updated_at
+    except OSError:
+        return False
+
+
+def _file_cells(path: str) -> list[Cell] | None:
+    try:
+        return read_cells(json.loads(Path(path).read_text(encoding="utf-8")).get("cells") or [])
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,266 @@
+"""What one kernel knows of its cells: which ran, which run last wrote a name, what is under way.
+
+One `CellSession` belongs to one IPython shell. It is made when the extension
+is loaded and gives everything back when it is unloaded.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from headrace.core.dataflow import CellFlow, analyse
+from headrace.core.states import State, StateType
+from headrace.kernel_magic.cells.background import Background
+from headrace.kernel_magic.cells.capture import CellOutputs, KernelTap, watch_streams
+from headrace.kernel_magic.cells.notebook import Cell, Notebook, find_notebook, session_path
+
+#: Names that IPython itself puts into a namespace.
+_IPYTHON_NAMES = frozenset(
+    {"get_ipython", "In", "Out", "exit", "quit", "display", "_", "__", "___", "_i", "_ii", "_iii", "_dh", "_oh", "_ih"}
+)
+
+
+@dataclass(slots=True)
+class LastRun:
+    """The newest run of a cell in this kernel.
+
+    Attributes
+    ----------
+    run_id : str
+    state_type : StateType
+    state_name : str
+    source : str
+        What ran.
+    duration_seconds : float or None
+    version : str
+        Stands for what it made: the key of its stored outputs, else the run.
+    upstream : dict of str to str
+        Name it read → version of the writer at that time.
+    files : dict of str to str
+        File it read → mark at that time.
+    """
+
+    run_id: str
+    state_type: StateType
+    state_name: str
+    source: str
+    duration_seconds: float | None = None
+    version: str = ""
+    upstream: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+class CellSession:
+    """The state of one shell.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self.kernel = getattr(shell, "kernel", None)
+        self.background = Background(self)
+        self.tap = KernelTap(self.kernel.session) if self.kernel is not None else None
+        #: cell key → what ran last.
+        self.last: dict[str, LastRun] = {}
+        #: cells in the order in which they first ran, by key.
+        self.ran: dict[str, Cell] = {}
+        #: name → run that last wrote it.
+        self.writers: dict[str, str] = {}
+        #: task name → its newest run.
+        self.tasks: dict[str, str] = {}
+        #: name → version of what last wrote it.
+        self.versions: dict[str, str] = {}
+        #: The document's cells by the ids of the graph that was built last.
+        self.cells_by_id: dict[str, Cell] = {}
+        self._analysed: dict[str, CellFlow] = {}
+        self._digests: dict[str, tuple[int, str]] = {}
+        self._metadata: dict[str, Any] | None = None
+        self._document: tuple[str, str] | None = None
+
+    def close(self) -> None:
+        """Give back what was changed in the shell."""
+        if self.tap is not None:
+            self.tap.close()
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The execute request under way: its header and metadata; empty in a terminal."""
+        if self.kernel is None:
+            return {}
+        try:
+            parent = self.kernel.get_parent("shell")
+        except (AttributeError, LookupError, TypeError):
+            parent = getattr(self.kernel, "_parent_header", None)
+        return parent or {}
+
+    @property
+    def cell_metadata(self) -> dict[str, Any]:
+        """The metadata that the client sent with the cell (JupyterLab sends the cell's own)."""
+        if self._metadata is not None:
+            return dict(self._metadata)
+        return dict(self.request.get("metadata") or {})
+
+    @contextmanager
+    def acting_for(self, cell: Cell) -> Iterator[None]:
+        """Let cells that run in this block be the given cell of the document."""
+        before, self._metadata = self._metadata, {**cell.metadata, "cellId": cell.id, "cell_index": cell.index}
+        try:
+            yield
+        finally:
+            self._metadata = before
+
+    @property
+    def kernel_id(self) -> str | None:
+        """Jupyter's id of this kernel, from its connection file; None in a terminal."""
+        app = getattr(self.kernel, "parent", None)
+        name = str(getattr(app, "connection_file", "") or "").rpartition("/")[2]
+        return name.removeprefix("kernel-").removesuffix(".json") or None
+
+    def analyse(self, source: str) -> CellFlow:
+        """Return a cell's names; the same source is analysed once.
+
+        Raises
+        ------
+        CellSyntaxError
+        """
+        flow = self._analysed.get(source)
+        if flow is None:
+            if len(self._analysed) > 2000:
+                self._analysed.clear()
+            flow = self._analysed[source] = analyse(source, transform=self.plain_python)
+        return flow
+
+    def plain_python(self, source: str) -> str:
+        """Return a cell as plain Python: IPython's syntax becomes calls."""
+        return str(self.shell.input_transformer_manager.transform_cell(source))
+
+    @contextmanager
+    def listening(self, outputs: CellOutputs) -> Iterator[None]:
+        """Collect what the cell under way shows."""
+        message = (self.request.get("header") or {}).get("msg_id", "")
+        with self.tap.listen(message, outputs) if self.tap is not None and message else watch_streams(outputs):
+            yield
+
+    @property
+    def notebook_path(self) -> str:
+        """The path of this kernel's notebook, "" where it is not known."""
+        return session_path()
+
+    def notebook(self) -> Notebook:
+        """Return this kernel's notebook, from the best source there is."""
+        from headrace.kernel_magic.engine.session import session
+
+        return find_notebook(session().store, self.kernel_id, list(self.ran.values()))
+
+    def document_key(self) -> str:
+        """Return what names this notebook in keys: its document's id, else its path."""
+        path = self.notebook_path
+        if self._document is None or self._document[0] != path:
+            from headrace.kernel_magic.engine.session import session
+
+            store = session().store
+            document = store.documents.at_path(path) if store is not None and path else None
+            self._document = (path, document.id if document is not None else path)
+        return self._document[1]
+
+    def digest(self, name: str, value: Any) -> str:
+        """Return the digest of a variable's value; it is remembered until a cell has run.
+
+        Raises
+        ------
+        UnhashableInput
+        """
+        from headrace.kernel_magic.results.hashing import digest
+
+        held = self._digests.get(name)
+        if held is None or held[0] != id(value):
+            held = self._digests[name] = (id(value), digest(value, name=name))
+        return held[1]
+
+    def module_digest(self, module: Any) -> str:
+        """Return the digest of a module that a cell uses: an own one's file, an installed one's version."""
+        from headrace.kernel_magic.results.source import module_digest
+
+        return module_digest(module)
+
+    def file_marks(self, flow: CellFlow, options: Any = None) -> dict[str, str]:
+        """Return the marks of the files that a cell reads."""
+        from headrace.core.dataflow.files import resolve_path
+        from headrace.kernel_magic.cells.files import marks
+
+        constants = {
+            name: str(v)
+            for name, v in self.shell.user_ns.items()
+            if isinstance(v, str | PurePath) and not name.startswith("_")
+        }
+        paths = list(flow.file_reads)
+        for template in flow.path_templates:
+            path = resolve_path(template, constants)
+            if path is not None:
+                paths.append(path)
+        return marks(paths, options.reads if options is not None else ())
+
+    def known_names(self) -> frozenset[str]:
+        """Return the names that are there without any cell: builtins and IPython's."""
+        return frozenset(dir(builtins)) | _IPYTHON_NAMES
+
+    def note_start(self, key: str, cell: Cell) -> None:
+        """Remember that a cell ran."""
+        known = self.ran.get(key)
+        index = known.index if known is not None and not cell.id else cell.index
+        self.ran[key] = Cell(
+            id=cell.id, index=index, source=cell.source, metadata=cell.metadata, task=cell.task, error=cell.error
+        )
+
+    def note_end(
+        self,
+        key: str,
+        cell: Cell,
+        run_id: str | None,
+        flow: CellFlow | None,
+        state: State | None,
+        *,
+        seconds: float | None = None,
+        version: str = "",
+    ) -> None:
+        """Remember what a cell wrote, how it ended, and how long it took.
+
+        Parameters
+        ----------
+        key : str
+        cell : Cell
+        run_id : str or None
+            None for a plain cell, which is no run.
+        flow : CellFlow or None
+        state : State or None
+        seconds : float or None
+        version : str, default the run
+            Stands for what it made.
+        """
+        self._digests.clear()
+        self._count += 1
+        made = version or run_id or f"plain {self._count}"
+        read: dict[str, str] = {}
+        if flow is not None:
+            read = {name: self.versions[name] for name in flow.reads if name in self.versions}
+            for name in flow.binds | flow.mutates | flow.deletes:
+                self.versions[name] = made
+                if run_id is None:
+                    self.writers.pop(name, None)
+                else:
+                    self.writers[name] = run_id
+        ended = state if state is not None else State(type=StateType.COMPLETED)
+        files = self.file_marks(flow, cell.task.options if cell.task is not None else None) if flow is not None else {}
+        self.last[key] = LastRun(run_id or "", ended.type, ended.name, cell.source, seconds, made, read, files)
+        if run_id is not None and cell.task is not None and cell.task.options.name:
+            self.tasks[cell.task.options.name] = run_id
+
+    _count = 0
