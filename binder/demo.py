@@ -37,7 +37,7 @@ def progress_table(store: Store, run: Run | None, title: str) -> Table:
     for one in [] if run is None else store.runs.tree(run.id):
         if one.id != run.id:
             sign = SIGNS[one.state_type.value][0]
-            table.add_row(one.name, f"{sign} {one.state_name}", duration_text(one.duration_seconds))
+            table.add_row(one.name[:40], f"{sign} {one.state_name}", duration_text(one.duration_seconds))
     return table
 
 
@@ -66,7 +66,7 @@ def graph_text(store: Store, run: Run) -> str:
     nodes = [
         Node(
             id=one.id,
-            label=one.name,
+            label=one.name if len(one.name) <= 28 else one.name[:27] + "…",
             state_type=one.state_type.value,
             state_name=one.state_name,
             duration_seconds=one.duration_seconds,
@@ -108,7 +108,7 @@ def main() -> int:
                 lambda words=words, file=file: subprocess.call(words, stdout=file, stderr=file),
             )
         console.print(f"\n{run.state_name} in {duration_text(run.duration_seconds)}. Its graph:", highlight=False)
-        console.print(graph_text(store, run) + "\n", highlight=False, markup=False)
+        console.print(graph_text(store, run) + "\n", highlight=False, markup=False, soft_wrap=True)
         if code:
             failed += 1
             console.print(log.read_text(errors="replace"), highlight=False, markup=False)
@@ -119,6 +119,7 @@ def main() -> int:
         "                  headrace server start: the same page alone, at http://127.0.0.1:4200",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
     return 1 if failed else 0
 
