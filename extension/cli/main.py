@@ -31,6 +31,8 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "doctor": Entry("headrace.cli.doctor:doctor", "Say which store, worker and kernels are used, and what is wrong."),
     "run": Entry("headrace.cli.run:run", "Run a notebook, recorded cell by cell."),
+    "export": Entry("headrace.cli.notebooks:export", "Write a notebook as a Python module with @task and @flow."),
+    "strip": Entry("headrace.cli.notebooks:strip", "Write a notebook that runs the same without Headrace."),
     "version": Entry("headrace.cli.version:version", "Print the versions of Headrace and Python."),
 }
 

@@ -1,0 +1,104 @@
+"""A notebook exported as Python gives the notebook's result; a stripped one runs without Headrace."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.core.errors import InvalidNotebook, NotFound
+from headrace.core.runs import RunFilter
+from headrace.kernel_magic.cells.export import export, notebook_flow, strip
+from headrace.store import get_store
+
+BINDER = Path(__file__).resolve().parents[3] / "binder"
+
+
+def write(path: Path, *sources: str, tags: dict[int, list[str]] | None = None) -> Path:
+    """Write a notebook of code cells."""
+    cells = [
+        {
+            "id": f"c{n}",
+            "cell_type": "code",
+            "source": s,
+            "metadata": {"tags": (tags or {}).get(n, [])},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for n, s in enumerate(sources)
+    ]
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def test_the_exported_script_computes_what_the_notebook_computes(data_dir: Path, tmp_path: Path) -> None:
+    script = tmp_path / "montreal.py"
+    script.write_text(export(BINDER / "montreal-cycling.ipynb"))
+    done = subprocess.run([sys.executable, str(script)], cwd=BINDER, capture_output=True, text=True, check=True)
+    assert "2,985 cyclists on an average day" in done.stdout
+    flow = get_store().runs.page(RunFilter(kinds=("flow",)))[0][0]
+    assert flow.state_name == "Completed"
+    names = {run.definition for run in get_store().runs.tree(flow.id) if run.kind.value == "task"}
+    assert {"load_bikes", "clean", "daily_weather", "join", "fit", "report"} <= names
+
+
+def test_a_notebook_is_a_flow_with_parameters_for_scripts_and_tests(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(BINDER)
+    flow = notebook_flow("montreal-cycling.ipynb")
+    assert flow(counter="Rachel1", first_month=4).startswith("Rachel1, months 4 to 12: 3,941 cyclists")
+
+
+def test_changed_inputs_and_options_survive(data_dir: Path, tmp_path: Path) -> None:
+    book = write(
+        tmp_path / "a book.ipynb",
+        "import math",
+        "%%task make --retries 2 --retry-delay-seconds 1,2 --tags x\nitems = [1]",
+        "%%task change\nitems.append(math.floor(2.5))",
+        "def double(n):\n    return 2 * n",
+        "%%task use\nresult = [double(n) for n in items]",
+    )
+    text = export(book)
+    assert "retries=2" in text
+    assert "retry_delay_seconds=[1.0, 2.0]" in text
+    assert notebook_flow(book)() == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        (["x = = 1"], "cell 1"),
+        (["files = !ls"], "cell 1: it uses IPython"),
+        (["%%task a --retry 1\nx = 1"], "Did you mean --retries"),
+    ],
+    ids=["syntax", "shell", "option"],
+)
+def test_what_cannot_be_exported_names_the_cell(tmp_path: Path, sources: list[str], words: str) -> None:
+    with pytest.raises(InvalidNotebook, match=re.escape(words)):
+        export(write(tmp_path / "bad.ipynb", *sources))
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"nothing\.ipynb"):
+        export(tmp_path / "nothing.ipynb")
+    (tmp_path / "x.ipynb").write_text("{")
+    with pytest.raises(InvalidNotebook, match=r"x\.ipynb is no notebook"):
+        export(tmp_path / "x.ipynb")
+
+
+def test_a_stripped_notebook_has_nothing_of_ours_and_runs(tmp_path: Path) -> None:
+    notebook: dict[str, Any] = json.loads((BINDER / "montreal-cycling.ipynb").read_text())
+    before = json.dumps(notebook)
+    stripped = strip(notebook)
+    assert json.dumps(notebook) == before
+    code = ["".join(c["source"]) for c in stripped["cells"] if c["cell_type"] == "code"]
+    assert not any(re.search(r"^\s*%", text, re.MULTILINE) for text in code)
+    script = "import matplotlib; matplotlib.use('agg')\n" + "\n".join(code)
+    done = subprocess.run([sys.executable, "-c", script], cwd=BINDER, capture_output=True, text=True, check=True)
+    assert "2,985 cyclists" in done.stdout
