@@ -1,0 +1,155 @@
+"""What cells do through code that other cells defined: functions, classes and generators held by names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from headrace.core.dataflow.mutations import AMBIENT
+from headrace.core.dataflow.records import CellFlow, Deferred
+from headrace.core.dataflow.sites import changed_by
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Code that a name holds.
+
+    Parameters
+    ----------
+    deferred : Deferred
+    origin : int
+        Place of the cell where the name came to hold it.
+    eager : bool
+        Whether that cell already counted the code's reads as its own: then what was written before is no news to
+        those who use the name.
+    """
+
+    deferred: Deferred
+    origin: int
+    eager: bool
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a cell does through code of others, besides what stands in it."""
+
+    reads: set[str] = field(default_factory=set)
+    ambient_reads: set[str] = field(default_factory=set)
+    requires: dict[str, str] = field(default_factory=dict)
+    implied: set[str] = field(default_factory=set)  # reads whose writers come before through others anyway
+    binds: set[str] = field(default_factory=set)
+    deletes: set[str] = field(default_factory=set)
+    mutates: set[str] = field(default_factory=set)
+    augments: set[str] = field(default_factory=set)
+    used_up: set[str] = field(default_factory=set)  # generators, whose readers take turns
+    opaque: set[str] = field(default_factory=set)
+
+
+class CodeHolders:
+    """Responsibilities: which names hold which code, on the way down the document."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[Held, ...]] = {}
+
+    def code(self, name: str) -> Iterable[Deferred]:
+        return [h.deferred for h in self.held.get(name, ())]
+
+    def effects(self, flow: CellFlow, here: int, last_write: Callable[[str], int]) -> Effects:
+        """Return what a cell does through the code that its names hold.
+
+        Parameters
+        ----------
+        flow : CellFlow
+            The cell.
+        here : int
+            Its place.
+        last_write : callable
+            Name → place of the last cell above that wrote it, -1 for none.
+
+        Returns
+        -------
+        Effects
+        """
+        effects = Effects()
+        if not self.held:
+            return effects
+        own: dict[str, list[Deferred]] = {}
+        for carry in flow.carries:
+            if carry.own:
+                own.setdefault(carry.target, []).extend(carry.own)
+
+        def lookup(name: str) -> list[Deferred]:
+            return [*self.code(name), *own.get(name, ())]
+
+        pending: list[tuple[Held, bool, str, int]] = []
+        for name in flow.reads | flow.ambient_reads:
+            hard = name in flow.called and name in flow.requires
+            for held in self.held.get(name, ()):
+                pending.append((held, hard, name, flow.read_at.get(name, 0)))
+        for carry in flow.carries:
+            if carry.handed and any(name in self.held for name in carry.handed):
+                pending.extend((Held(d, here, False), False, carry.target, 0) for d in carry.own)
+        seen: set[int] = set()
+        fresh: set[str] = set()
+        while pending:
+            held, hard, through, at = pending.pop()
+            deferred = held.deferred
+            if id(deferred) in seen:
+                continue
+            seen.add(id(deferred))
+            for name in deferred.reads:
+                inner = own.get(name)
+                if inner:
+                    pending.extend((Held(d, here, False), False, through, at) for d in inner)
+                if flow.bound_at.get(name, at) < at:
+                    continue  # bound by the cell itself before
+                must = hard and name in deferred.requires
+                if name in AMBIENT:
+                    effects.ambient_reads.add(name)
+                else:
+                    effects.reads.add(name)
+                    if must and name not in flow.binds:
+                        effects.requires.setdefault(name, through)
+                if not held.eager or last_write(name) > held.origin:
+                    fresh.add(name)
+                for further in self.held.get(name, ()):
+                    pending.append((further, must and name in deferred.called, through, at))
+            effects.binds |= deferred.binds
+            effects.deletes |= deferred.deletes
+            effects.mutates |= deferred.mutates
+            effects.augments |= deferred.augments
+            effects.opaque |= deferred.opaque
+            if deferred.consumable:
+                effects.used_up.add(through)
+            for site in deferred.sites:
+                effects.mutates |= changed_by(site, lookup)
+        for site in flow.calls:
+            effects.mutates |= changed_by(site, lookup)
+        effects.implied = effects.reads - fresh - flow.reads
+        return effects
+
+    def take(self, flow: CellFlow, here: int) -> None:
+        """Put on record what the cell's names hold after it has run."""
+        fresh: dict[str, tuple[Held, ...]] = {}
+
+        def now(name: str) -> tuple[Held, ...]:
+            return fresh[name] if name in fresh else self.held.get(name, ())
+
+        for carry in flow.carries:
+            gained = [Held(d, here, carry.eager) for d in carry.own]
+            for name in (*carry.values, *carry.roots):
+                gained.extend(Held(h.deferred, here, True) for h in now(name))
+            for name in carry.callees:
+                gained.extend(Held(h.deferred, here, True) for h in now(name) if h.deferred.holds_code)
+            if carry.target in fresh:
+                before = fresh[carry.target]
+            elif carry.target in flow.surely_binds:
+                before = ()
+            else:
+                before = self.held.get(carry.target, ())
+            if gained or before:
+                fresh[carry.target] = tuple({(id(h.deferred), h.eager): h for h in (*before, *gained)}.values())
+        for name in (*flow.surely_binds, *flow.surely_deletes):
+            self.held.pop(name, None)
+        for name, held in fresh.items():
+            self.held[name] = held
