@@ -15,6 +15,7 @@ def leaves() -> list[type[errors.HeadraceError]]:
         kind = todo.pop()
         found.append(kind)
         todo += kind.__subclasses__()
+    found = [kind for kind in found if kind.__module__ == errors.__name__]
     return sorted(set(found), key=lambda kind: kind.__name__)
 
 

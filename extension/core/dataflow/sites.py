@@ -44,14 +44,16 @@ def changed_params(deferred: Deferred, lookup: Lookup, path: tuple[int, ...] = (
 def _changed(site: CallSite, lookup: Lookup, *, params: bool, path: tuple[int, ...]) -> set[str]:
     found: set[str] = set()
     for deferred in lookup(site.callee) if site.callee else ():
-        called, shifts = deferred, (0,)
+        called = deferred
+        shifts: tuple[int, ...] = (0,)
         if deferred.is_class:
             method = deferred.methods.get(site.method or "__init__")
             if method is None:
                 continue
             # through the class itself, as `Class.method(instance, …)`, the instance is an argument like others
             through_class = site.method is not None and site.callee == deferred.name
-            called, shifts = method, (0,) if method.static else (0, 1) if through_class else (1,)
+            called = method
+            shifts = (0,) if method.static else (0, 1) if through_class else (1,)
         changed = changed_params(called, lookup, path)
         for shift in shifts if changed else ():
             if shift and called.params and called.params[0] in changed:
