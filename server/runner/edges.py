@@ -1,11 +1,16 @@
-"""Which cells use what others made: edges between the cell runs of a notebook."""
+"""Which cells use what others made: edges between the cell runs of a notebook, told from their code."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from headrace.core.errors import HeadraceError
 from headrace.core.runs import EdgeKind
 from headrace.server.runner.plan import CellPlan
+
+if TYPE_CHECKING:
+    from headrace.core.dataflow import CellInput
 
 Edge = tuple[str, str, EdgeKind, str]
 
@@ -19,11 +24,52 @@ def cell_edges(plans: Sequence[CellPlan], language: str) -> list[Edge]:
     language : str
         The notebook's; only Python is analysed, elsewhere only `--after` counts.
     """
+    if language != "python":
+        return _told(plans)
+    from headrace.core.dataflow import build_graph
+
+    inputs = _inputs(plans)
+    try:
+        graph = build_graph(inputs, keep_going=True)
+    except HeadraceError:
+        return _told(plans)
+    found: list[Edge] = []
+    for edge in graph.edges:
+        if edge.kind == "data":
+            found += [(edge.downstream, edge.upstream, EdgeKind.DATA, name) for name in edge.names or ("",)]
+        elif edge.kind == "after":
+            found.append((edge.downstream, edge.upstream, EdgeKind.ORDER, ""))
+    return found
+
+
+def _told(plans: Sequence[CellPlan]) -> list[Edge]:
+    """Return the edges that `--after` asks for."""
     named = {plan.options.name: plan for plan in plans if plan.task is not None and plan.options.name}
-    edges: list[Edge] = []
+    return [
+        (plan.run_id, named[name].run_id, EdgeKind.ORDER, "")
+        for plan in plans
+        for name in plan.options.after
+        if name in named and named[name] is not plan
+    ]
+
+
+def _inputs(plans: Sequence[CellPlan]) -> list[CellInput]:
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    from headrace.core.dataflow import CellInput, analyse
+
+    transform = TransformerManager().transform_cell
+    found: list[CellInput] = []
     for plan in plans:
-        for name in plan.options.after:
-            before = named.get(name)
-            if before is not None and before is not plan:
-                edges.append((plan.run_id, before.run_id, EdgeKind.ORDER, ""))
-    return edges
+        source = plan.source if plan.task is None else plan.task.body
+        try:
+            flow = analyse(source, transform=transform)
+        except (HeadraceError, SyntaxError):
+            continue
+        options = plan.options
+        names = frozenset(options.mutates)
+        task = plan.task is not None
+        found.append(
+            CellInput(id=plan.run_id, name=plan.name, flow=flow, is_task=task, after=options.after, mutates=names)
+        )
+    return found
