@@ -14,6 +14,7 @@ import signal
 import socket
 import tempfile
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,6 +248,14 @@ class Kernel:
         return f" It wrote: {tail}" if tail else ""
 
 
+def _runtime_folder() -> str:
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    folder = str(jupyter_runtime_dir())
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder
+
+
 def installed_kernels() -> list[str]:
     """Return the names of the installed kernelspecs, sorted."""
     from jupyter_client.kernelspec import KernelSpecManager
@@ -294,7 +303,10 @@ async def launch(
 
     if cwd is not None and not Path(cwd).is_dir():
         raise UsageError(f"The working directory {cwd} does not exist.", field="cwd")
-    manager = AsyncKernelManager(kernel_name=name)
+    kernel_id = str(uuid.uuid4())
+    # Named as Jupyter names it, so that the kernel knows its own id and others can connect to it.
+    connection = os.path.join(_runtime_folder(), f"kernel-{kernel_id}.json")
+    manager = AsyncKernelManager(kernel_name=name, kernel_id=kernel_id, connection_file=connection)
     try:
         spec = manager.kernel_spec
     except NoSuchKernel:

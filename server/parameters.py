@@ -123,7 +123,7 @@ def injected_values(nb: Any, *, kernel_name: str | None = None, language: str | 
     index = tagged_cell(nb, INJECTED_TAG)
     if index < 0:
         return {}
-    return _earlier(nb, nb.cells[index], *kernel_and_language(nb, kernel_name, language))[0]
+    return _earlier(nb, nb["cells"][index], *kernel_and_language(nb, kernel_name, language))[0]
 
 
 def write_cell(
@@ -187,7 +187,7 @@ def _earlier(nb: Any, cell: Any, kernel_name: str, language: str) -> tuple[dict[
         return values, "" if names == set(values) else source
     if stored.get("source_sha256") == _digest(source):
         return {name: decode(value, name=name) for name, value in stored.get("parameters", {}).items()}, ""
-    ours = dict(nb.metadata.get("papermill", {}).get("parameters", {}))
+    ours = dict(nb["metadata"].get("papermill", {}).get("parameters", {}))
     # papermill's own output: its cell was made from just these values.
     return (ours, "") if ours and not stored else (ours, source)
 
@@ -195,7 +195,7 @@ def _earlier(nb: Any, cell: Any, kernel_name: str, language: str) -> tuple[dict[
 def _enums(nb: Any) -> dict[str, Any]:
     index = tagged_cell(nb, PARAMETERS_TAG)
     try:
-        return {} if index < 0 else dict(source_enums(cell_source(nb.cells[index])))
+        return {} if index < 0 else dict(source_enums(cell_source(nb["cells"][index])))
     except InvalidNotebook:
         return {}
 

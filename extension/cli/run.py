@@ -7,15 +7,18 @@ exit code 130 when it was interrupted.
 
 from __future__ import annotations
 
+import binascii
 import os
 import stat
 import sys
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from headrace.core.errors import NotFound, UsageError
+from headrace.core.parameters import Merged, merge_parameters
 from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
 
 
@@ -117,12 +120,13 @@ def run(notebook_path: str | None, output_path: str | None, **options: Any) -> i
     Exit codes: 0 completed, 1 failed, 2 asked for wrongly, 130 interrupted, 138 the kernel died.
     """
     source, target = _paths(notebook_path, output_path)
-    spec = _spec(source, target, options)
+    merged = read_parameters(options)
+    spec = _spec(source, target, merged.values, options)
     from headrace.server.runner.prepare import prepare
 
     if options["log_level"] in ("WARNING", "ERROR", "CRITICAL") and options["progress_bar"] is None:
         options["progress_bar"] = False
-    prepared = prepare(spec)
+    prepared = prepare(spec, sources=merged.sources)
     if spec.prepare_only:
         return _write_only(prepared)
     from headrace.server.runner.process import run_here
@@ -148,11 +152,11 @@ def _paths(source: str | None, target: str | None) -> tuple[str, str]:
     return source, target
 
 
-def _spec(source: str, target: str, options: Mapping[str, Any]) -> NotebookSpec:
+def _spec(source: str, target: str, parameters: Mapping[str, Any], options: Mapping[str, Any]) -> NotebookSpec:
     return NotebookSpec(
         input_path=source,
         output_path=target,
-        parameters=read_parameters(options),
+        parameters=parameters,
         strict=not options["lenient"],
         kernel_name=options["kernel"],
         language=options["language"],
@@ -175,7 +179,7 @@ def _spec(source: str, target: str, options: Mapping[str, Any]) -> NotebookSpec:
     )
 
 
-def read_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
+def read_parameters(options: Mapping[str, Any]) -> Merged:
     """Return the parameters of a command line; later kinds win: -b, -f, -y, -p, -r (papermill's order).
 
     Raises
@@ -183,36 +187,19 @@ def read_parameters(options: Mapping[str, Any]) -> dict[str, Any]:
     UsageError
         YAML that is none, or no mapping; Base64 that is none.
     """
-    found: dict[str, Any] = {}
+    base64 = []
     for text in options["parameters_base64"]:
-        import base64
-        import binascii
-
         try:
-            found.update(_yaml(base64.b64decode(text, validate=True), "-b"))
+            base64.append(_yaml(b64decode(text, validate=True), "-b"))
         except binascii.Error as error:
             raise UsageError(f"-b is no Base64: {error}.", field="parameters_base64") from error
-    for path in options["parameters_file"]:
-        found.update(_yaml(_parameters_file(path), f"-f {path}"))
-    for text in options["parameters_yaml"]:
-        found.update(_yaml(text, "-y"))
-    for name, text in options["parameters"]:
-        found[name] = resolve_type(text)
-    found.update(options["parameters_raw"])
-    return found
-
-
-def resolve_type(text: str) -> Any:
-    """Return what a word on the command line means: True, False, None, a whole number, a number, else the text."""
-    constants = {"True": True, "False": False, "None": None}
-    if text in constants:
-        return constants[text]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return merge_parameters(
+        base64=base64,
+        files=[_yaml(_parameters_file(path), f"-f {path}") for path in options["parameters_file"]],
+        yaml=[_yaml(text, "-y") for text in options["parameters_yaml"]],
+        typed=options["parameters"],
+        raw=options["parameters_raw"],
+    )
 
 
 def _parameters_file(path: str) -> bytes:
@@ -283,16 +270,21 @@ def _observer(options: Mapping[str, Any], output_path: str | None) -> Any:
 
 
 def _write_only(prepared: Any) -> int:
+    from nbformat import from_dict
+
     from headrace.server.output_file import OutputFile
     from headrace.server.runner import metadata
     from headrace.server.runner.prepare import claim_place
+    from headrace.server.runner.values import put_in
 
-    notebook = prepared.notebook.content
+    notebook = from_dict(prepared.notebook.content)
+    metadata.clean(notebook)
+    notebook = put_in(notebook, prepared.values, prepared.spec, prepared.kernel_name, prepared.language)
     if prepared.spec.output_path == BESIDE and prepared.output_path != STANDARD:
         prepared.output_path = claim_place(prepared.output_path)
     metadata.begin(
         notebook,
-        parameters=prepared.parameters,
+        parameters=prepared.values.shown,
         input_path=prepared.input_path,
         output_path=prepared.output_path,
         report_mode=prepared.spec.report_mode,
@@ -311,4 +303,4 @@ def _tell(result: Any) -> None:
     click.echo(f"headrace run: {result.ending.message or result.ending.state_name}", err=True)
 
 
-__all__ = ["read_parameters", "resolve_type", "run"]
+__all__ = ["read_parameters", "run"]

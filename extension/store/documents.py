@@ -18,6 +18,9 @@ from headrace.store.database import Database
 from headrace.store.rows import dumps
 from headrace.store.writing import write_batch
 
+#: The source of a document that a runner executed: the notebook with its parameters, under the run's id.
+RUNNER = "runner"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
@@ -78,8 +81,11 @@ class Documents:
         return self._first(t.documents.c.id == document_id)
 
     def at_path(self, path: str) -> Document | None:
-        """Return the newest document of a path, None if there is none."""
-        return self._first(t.documents.c.path == path)
+        """Return the newest document of a path, None if there is none.
+
+        What a runner executed is a document of its own (its id is the run's): it is not the file at the path.
+        """
+        return self._first(sa.and_(t.documents.c.path == path, t.documents.c.source != RUNNER))
 
     def of_kernel(self, kernel_id: str) -> Document | None:
         """Return the newest document that a kernel belongs to, None if there is none."""
@@ -114,7 +120,9 @@ class Documents:
             if document.id:
                 held = connection.execute(sa.select(t.documents).where(t.documents.c.id == document.id)).first()
             else:
-                query = sa.select(t.documents).where(t.documents.c.path == document.path)
+                query = sa.select(t.documents).where(
+                    t.documents.c.path == document.path, t.documents.c.source != RUNNER
+                )
                 held = connection.execute(query.order_by(t.documents.c.updated_at.desc()).limit(1)).first()
             if held is not None and not force and document.revision < held.revision:
                 raise Conflict(f"A newer revision of {document.path} is known ({held.revision}).", field="revision")

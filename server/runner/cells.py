@@ -216,8 +216,9 @@ class CellLoop:
                 "document_id": self._recording.run.id,
                 "attempt": cell.attempt,
                 "cell_id": plan.cell_id,
+                "cell_index": plan.index,
                 "revision": 0,
-                "task": None if plan.task is None else options_dict(plan.options),
+                **_task_of(plan),
             }
         }
         with self._stopper.watching(limit):
@@ -259,6 +260,13 @@ class CellLoop:
         await self._kernel.client.stdin_channel.get_msg(timeout=None)
         self._input_asked = True
         await self._kernel.interrupt()
+
+
+def _task_of(plan: CellPlan) -> dict[str, Any]:
+    """Return what the kernel cannot see of a task that no magic line marks: its options, spelled as in metadata."""
+    if plan.task is None or plan.task.origin == "magic":
+        return {}
+    return {"task": options_dict(plan.options) or True}
 
 
 def retry_delay(plan: CellPlan, attempt: int) -> float:

@@ -10,15 +10,23 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
+from headrace.core.clock import instant
 from headrace.core.errors import UsageError
 from headrace.core.ids import new_id
+from headrace.core.parameters.coercion import JSON, Sources
+from headrace.core.parameters.templates import papermill_facts, render
 from headrace.core.run_spec import BESIDE, STANDARD, NotebookSpec
+from headrace.server.inspection import kernel_and_language
 from headrace.server.notebook_file import Notebook, check_notebook, is_url, read_notebook
 from headrace.server.output_file import check_output_path
+
+if TYPE_CHECKING:
+    from headrace.server.runner.values import Values
 
 #: What stands at a claimed place until the first save: a reader always finds a valid notebook.
 _EMPTY = b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n'
@@ -32,15 +40,15 @@ class Prepared:
     ----------
     spec : NotebookSpec
     notebook : Notebook
-        With the parameters put in.
+        As it was read: the parameters are put in while the kernel starts.
     input_path : str
         Absolute, or a URL, or "-".
     output_path : str or None
         Where it goes.
     kernel_name : str
     language : str
-    parameters : mapping
-        The values that were put in, those kept from an earlier run included.
+    values : Values
+        The parameters, typed.
     warnings : list of str
     """
 
@@ -50,7 +58,7 @@ class Prepared:
     output_path: str | None
     kernel_name: str
     language: str
-    parameters: Mapping[str, Any]
+    values: Values
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -61,7 +69,7 @@ class Prepared:
         return os.path.dirname(self.input_path)
 
 
-def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None) -> Prepared:
+def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None, sources: Sources = JSON) -> Prepared:
     """Read and check everything that a run needs.
 
     Parameters
@@ -69,37 +77,43 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None) -> 
     spec : NotebookSpec
     content : mapping or None, default None
         The notebook itself, where it does not come from a file.
+    sources : "cli", "json" or mapping, default "json"
+        Where the parameters' values come from: text of a command line is typed by what the notebook declares.
 
     Raises
     ------
     UsageError, NotFound, InvalidNotebook
         One line that says what, where and what to do.
     """
-    fields = path_fields(spec)
-    input_path = fill_path(spec.input_path, fields, "input_path")
+    from headrace.server.runner.values import check_writable, type_values, with_paths
+
+    if spec.run_id is None:
+        spec = replace(spec, run_id=new_id())
+    input_path = fill_path(spec.input_path, spec, spec.parameters, "input_path")
     if content is not None:
         notebook = check_notebook(dict(content), input_path or "the notebook")
     else:
         notebook = read_notebook(input_path)
     if input_path and input_path != STANDARD and not is_url(input_path):
         input_path = os.path.abspath(input_path)
-    output_path = spec.output_path
-    if output_path:
-        output_path = fill_path(output_path, fields, "output_path")
-        check_output_path(output_path, input_path)
-    elif output_path == BESIDE and input_path in (STANDARD, ""):
-        output_path = STANDARD
     kernel_name = spec.kernel_name or notebook.kernel_name
-    language = (spec.language or notebook.language or "").lower()
     if not kernel_name and not spec.prepare_only:
         from headrace.server.kernels import unknown_kernel
 
         raise unknown_kernel(None, input_path)
-    from headrace.server.runner.injection import put_in
-
-    if output_path == BESIDE:
-        output_path = place_beside(input_path, unique=spec.inject_output_path)
-    parameters, warnings = put_in(notebook, spec, kernel_name or "", language, input_path, output_path)
+    language = (spec.language or notebook.language or "").lower()
+    if spec.kernel_name and spec.kernel_name != notebook.kernel_name and not spec.language:
+        language = kernel_and_language(notebook.content, spec.kernel_name)[1].lower()
+    values = type_values(notebook, spec, kernel_name or "", language, sources)
+    output_path = spec.output_path
+    if output_path:
+        output_path = fill_path(output_path, spec, values.given, "output_path")
+        check_output_path(output_path, input_path)
+    elif output_path == BESIDE:
+        known = input_path not in (STANDARD, "")
+        output_path = place_beside(input_path, unique=spec.inject_output_path) if known else STANDARD
+    values = with_paths(values, spec, input_path, output_path)
+    check_writable(values, kernel_name or "", language, lenient=not spec.strict)
     return Prepared(
         spec=spec,
         notebook=notebook,
@@ -107,24 +121,30 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None) -> 
         output_path=output_path,
         kernel_name=kernel_name or "",
         language=language,
-        parameters=parameters,
-        warnings=[*notebook.warnings, *warnings],
+        values=values,
+        warnings=[*notebook.warnings, *values.warnings],
     )
 
 
-def path_fields(spec: NotebookSpec) -> dict[str, Any]:
-    """Return what `{name}` in a path may stand for: the parameters, and papermill's `pm`."""
-    from datetime import datetime, timezone
+def path_facts(spec: NotebookSpec) -> dict[str, Any]:
+    """Return what `{name}` in a path may stand for beside the parameters: facts of the run, and papermill's `pm`."""
+    now = datetime.now(timezone.utc)
+    found: dict[str, Any] = {"run_id": spec.run_id, "started_at": now, **papermill_facts(now, str(spec.run_id))}
+    if spec.name:
+        found["run_name"] = spec.name
+    if spec.input_path not in (STANDARD, ""):
+        found["notebook"] = PurePath(spec.input_path).name.removesuffix(".ipynb")
+    for name, at in (
+        ("scheduled_at", spec.scheduled_at),
+        ("interval_start", spec.interval_start_at),
+        ("interval_end", spec.interval_end_at),
+    ):
+        if at is not None:
+            found[name] = instant(at)
+    return found
 
-    builtin = {
-        "run_uuid": spec.run_id or new_id(),
-        "current_datetime_local": datetime.now(),
-        "current_datetime_utc": datetime.now(timezone.utc),
-    }
-    return {"pm": builtin, **spec.parameters}
 
-
-def fill_path(path: str, fields: Mapping[str, Any], field_name: str) -> str:
+def fill_path(path: str, spec: NotebookSpec, parameters: Mapping[str, Any], field_name: str) -> str:
     """Fill the `{name}` fields of a path.
 
     A file that is called so, braces and all, is meant as it stands.
@@ -137,14 +157,9 @@ def fill_path(path: str, fields: Mapping[str, Any], field_name: str) -> str:
     if "{" not in path or (not is_url(path) and os.path.exists(path)):
         return path
     try:
-        return path.format(**fields)
-    except (KeyError, IndexError) as error:
-        known = ", ".join(sorted(fields))
-        raise UsageError(
-            f"The path {path} has the field {error}, which is no parameter; known: {known}.", field=field_name
-        ) from None
-    except (ValueError, AttributeError) as error:
-        raise UsageError(f"The path {path} has a malformed field: {error}.", field=field_name) from None
+        return render(path, {**path_facts(spec), **parameters}, path=True)
+    except UsageError as error:
+        raise UsageError(f"The path {path}: {error}", field=field_name) from None
 
 
 def place_beside(input_path: str, *, unique: bool = False) -> str:

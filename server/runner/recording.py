@@ -322,7 +322,14 @@ class Recording:
 
 
 def new_notebook_run(
-    spec: NotebookSpec, *, now: int, name: str, notebook_path: str, digest: str, document_id: str | None
+    spec: NotebookSpec,
+    *,
+    now: int,
+    name: str,
+    notebook_path: str,
+    digest: str,
+    document_id: str | None,
+    parameters: Mapping[str, Any],
 ) -> Run:
     """Return the run of a notebook that this process is about to execute."""
     from headrace.core.ids import new_id
@@ -347,7 +354,7 @@ def new_notebook_run(
         created_at=now,
         scheduled_at=spec.scheduled_at,
         tags=spec.tags,
-        parameters=dict(spec.parameters),
+        parameters=dict(parameters),
         deployment_id=spec.deployment_id,
         schedule_id=spec.schedule_id,
         trigger=spec.trigger,

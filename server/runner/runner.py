@@ -87,10 +87,8 @@ class NotebookRunner:
         self._signals = signals
         self._traits = dict(traits or {})
         self._loop: CellLoop | None = None
-        self._saver: asyncio.Task[None] | None = None
         self._stop_now = False
         self._stop_asked: asyncio.Event | None = None
-        self._warned_of_output = False
 
     async def run(self) -> Result:
         """Run it.
@@ -136,6 +134,7 @@ class NotebookRunner:
         from headrace.server.runner.plan import plan_cells
         from headrace.server.runner.process import leave_facts
         from headrace.server.runner.recording import Recording
+        from headrace.server.runner.values import put_in
         from headrace.server.runner.watch import Watch, signals
         from headrace.store import get_store
 
@@ -144,9 +143,10 @@ class NotebookRunner:
         observer = self._observer or Observer()
         notebook = from_dict(self.prepared.notebook.content)
         metadata.clean(notebook)
+        notebook = put_in(notebook, self.prepared.values, self.spec, self.prepared.kernel_name, self.prepared.language)
         metadata.begin(
             notebook,
-            parameters=self.prepared.parameters,
+            parameters=self.prepared.values.shown,
             input_path=self.prepared.input_path,
             output_path=self.prepared.output_path,
             report_mode=self.spec.report_mode,
@@ -197,9 +197,8 @@ class NotebookRunner:
 
     def _the_run(self, store: Store, notebook: Any) -> Run:
         """Return the notebook's run, and store the document that it is about to execute."""
-        from headrace.core.settings import user_name
+        from headrace.server.runner.document import save_document
         from headrace.server.runner.recording import new_notebook_run
-        from headrace.store.documents import Document
 
         path = self.prepared.input_path
         known = store.documents.at_path(path) if path else None
@@ -214,23 +213,9 @@ class NotebookRunner:
                 notebook_path=path,
                 digest=self.prepared.notebook.digest,
                 document_id=known.id if known else None,
+                parameters=self.prepared.values.shown,
             )
-        cells = tuple(
-            {"id": c["id"], "cell_type": c["cell_type"], "source": c["source"], "metadata": _authored(c["metadata"])}
-            for c in notebook["cells"]
-        )
-        # What runs is a document of its own, under the run's id: the panel's record of the open notebook stays its own.
-        document = Document(
-            id=run.id,
-            path=f"{path}#{run.id}",
-            owner=user_name(),
-            kernel_id=self.kernel.manager.kernel_id if self.kernel is not None else None,
-            cells=cells,
-            metadata=_authored(notebook["metadata"]),
-            source="runner",
-            digest=self.prepared.notebook.digest or None,
-        )
-        store.documents.save(document, force=True)
+        save_document(store, run.id, self.prepared, notebook, self.kernel.manager.kernel_id if self.kernel else None)
         return run
 
     def _edges(self, plans: Any) -> list[Any]:
@@ -267,6 +252,7 @@ class NotebookRunner:
         from headrace.server.runner import metadata
         from headrace.server.runner.cells import CellLoop
         from headrace.server.runner.outcome import Ending
+        from headrace.server.runner.saving import saving
 
         try:
             if failure is not None or self.kernel is None:
@@ -314,14 +300,12 @@ class NotebookRunner:
                 retry=True,
             )
             deadline = asyncio.get_running_loop().call_later(self.spec.timeout_seconds, self.request_stop, late)
-        self._saver = asyncio.ensure_future(self._save_as_it_goes(notebook, file, recording, observer))
         try:
-            return await self._loop.run()
+            async with saving(notebook, file, recording, observer, self.spec):
+                return await self._loop.run()
         finally:
             if deadline is not None:
                 deadline.cancel()
-            self._saver.cancel()
-            await asyncio.gather(self._saver, return_exceptions=True)
 
     async def _until_ready(self, kernel: Kernel) -> None:
         """Wait for the kernel, or for a request to stop."""
@@ -337,35 +321,6 @@ class NotebookRunner:
             for task in (ready, stop):
                 task.cancel()
             await asyncio.gather(ready, stop, return_exceptions=True)
-
-    async def _save_as_it_goes(self, notebook: Any, file: OutputFile, recording: Recording, observer: Observer) -> None:
-        """Keep the output file no older than its rule says."""
-        if not (self.spec.save_on_cell and file.saves_as_it_goes):
-            return
-        loop = asyncio.get_running_loop()
-        wait: float | None = 0.0
-        while True:
-            if wait is None or wait > 0:
-                await asyncio.sleep(min(0.5 if wait is None else wait, 0.5))
-            wait = file.due_in()
-            if wait != 0:
-                continue
-            plan = file.plan(notebook)
-            writing = loop.run_in_executor(None, file.write, plan)
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                # The last save follows; two writers at once would spoil each other's spans.
-                await asyncio.gather(writing, return_exceptions=True)
-                raise
-            except OutputUnwritable as error:
-                if not self._warned_of_output:
-                    self._warned_of_output = True
-                    recording.log(None, 30, "headrace", str(error))
-                    observer.warned(str(error))
-                await asyncio.sleep(1)
-            else:
-                file.commit(plan)
 
     async def _finish(self, notebook: Any, recording: Recording, file: OutputFile, ending: Ending) -> Ending:
         """Give the kernel back, write the output, and record the last state: in this order."""
@@ -419,11 +374,6 @@ def _culprit(recording: Recording, ending: Ending) -> Any:
     if ending.state_type is StateType.COMPLETED or index is None:
         return None
     return next((cell.plan for cell in recording.cells if cell.plan.index == index), None)
-
-
-def _authored(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an author wrote into metadata, without what runs write."""
-    return {k: v for k, v in metadata.items() if k not in ("papermill", "execution")}
 
 
 def _our_fault(error: Exception) -> Ending:
