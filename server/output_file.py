@@ -86,6 +86,12 @@ class OutputFile:
         self._spans.pop(key, None)
         self._dirty = True
 
+    def forget(self) -> None:
+        """Say that another notebook is written from now on: nothing of the file that stands there is kept."""
+        self._spans.clear()
+        self._generations.clear()
+        self._dirty = True
+
     def due_in(self) -> float | None:
         """Return how many seconds from now the next save may be made, None where nothing is to be saved."""
         if not self._dirty or not self._autosave_seconds or not self.saves_as_it_goes:

@@ -252,6 +252,7 @@ class CellLoop:
             message=f"The kernel died: {death}.",
             error=error,
             rest="NotRun",
+            retry=True,
             kernel_died=True,
         )
 

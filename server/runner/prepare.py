@@ -85,6 +85,7 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None, sou
     UsageError, NotFound, InvalidNotebook
         One line that says what, where and what to do.
     """
+    from headrace.server.runner.plan import plan_cells
     from headrace.server.runner.values import check_writable, type_values, with_paths
 
     if spec.run_id is None:
@@ -104,6 +105,7 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None, sou
     language = (spec.language or notebook.language or "").lower()
     if spec.kernel_name and spec.kernel_name != notebook.kernel_name and not spec.language:
         language = kernel_and_language(notebook.content, spec.kernel_name)[1].lower()
+    plan_cells(notebook.content["cells"])
     values = type_values(notebook, spec, kernel_name or "", language, sources)
     output_path = spec.output_path
     if output_path:

@@ -20,9 +20,11 @@ from headrace.core.run_spec import NotebookSpec
 from headrace.core.runs import EdgeKind, Run, RunKind
 from headrace.core.settings import user_name
 from headrace.core.states import TERMINAL, StateType, check_move
+from headrace.server.runner.outcome import Ending
 from headrace.server.runner.plan import CellPlan
 from headrace.store import Store, liveness
 from headrace.store.recorder import RunRecord
+from headrace.store.rows import run_values
 
 #: Progress is written at most so often, seconds (each write is a journal event).
 PROGRESS_SECONDS = 0.1
@@ -95,17 +97,17 @@ class Recording:
         return self.store.clock.now_us()
 
     def open(self, plans: Sequence[CellPlan], edges: Iterable[tuple[str, str, EdgeKind, str]] = ()) -> None:
-        """Write the rows of the notebook and its cells, in one transaction.
+        """Write the rows of the notebook (in its first attempt) and of its cells, in one transaction.
 
         Parameters
         ----------
         plans : sequence of CellPlan
         edges : iterable of (run id, upstream run id, kind, name)
         """
-        from headrace.store.rows import run_values
-
         run = self.run
-        if self._is_new:
+        if self._record is not None:
+            self.patch()
+        elif self._is_new:
             values = run_values(run)
             values["details"] = dict(self.details)
             self._record = self._recorder.open(values)
@@ -113,15 +115,27 @@ class Recording:
             self._record = self._recorder.adopt(run.id, run.root_id, run.attempt)
             self.patch()
         now = self.now()
+        before = {cell.plan.cell_id: cell.plan.run_id for cell in self.cells}
+        self.cells = []
+        self._done = 0
         for plan in plans:
-            self.cells.append(CellRun(plan=plan, record=self._recorder.open(self._cell_values(plan, now))))
+            values = self._cell_values(plan, now)
+            values["resumed_from_id"] = before.get(plan.cell_id)
+            self.cells.append(CellRun(plan=plan, record=self._recorder.open(values)))
         for run_id, upstream_id, kind, name in edges:
             self._recorder.edge(run_id, upstream_id, kind.value, name)
         self._recorder.flush()
 
+    @property
+    def attempt(self) -> int:
+        """The attempt of the notebook's run, counted from 1."""
+        return self.run.attempt if self._record is None else self._record.attempt
+
     def _cell_values(self, plan: CellPlan, now: int) -> dict[str, Any]:
         run = self.run
         details: dict[str, Any] = {"number": plan.number}
+        if self.attempt > 1:
+            details["notebook_attempt"] = self.attempt
         if plan.task is not None:
             details["task"] = True
         return {
@@ -173,9 +187,9 @@ class Recording:
             return
         now = self.now()
         self.started_at = self.started_at or now
-        self._move(
-            StateType.RUNNING, "Running", message, now, {"started_at": now, "details": dict(self.details), **columns}
-        )
+        name = "Running" if self.attempt == 1 else "Retrying"
+        patch = {"started_at": now, "details": dict(self.details), **columns}
+        self._move(StateType.RUNNING, name, message, now, patch)
 
     def _move(self, state: StateType, name: str, message: str, at: int, patch: Mapping[str, Any]) -> None:
         check_move(self.state_type, state, name)
@@ -283,6 +297,30 @@ class Recording:
         """Record a log line of a cell, or of the notebook."""
         run_id = self.run.id if cell is None else cell.plan.run_id
         self._recorder.log(run_id, self.run.root_id, self.now(), level, logger, message)
+
+    def await_retry(self, ending: Ending, delay_seconds: float, *, hand_back: bool = False) -> None:
+        """Say that the attempt failed and another one follows, on disk when this returns.
+
+        Parameters
+        ----------
+        ending : Ending
+            Of the attempt.
+        delay_seconds : float
+        hand_back : bool, default False
+            The next attempt is a worker's to start: this process no longer owns the run.
+        """
+        now = self.now()
+        patch: dict[str, Any] = {
+            "details": dict(self.details),
+            "scheduled_at": now + int(delay_seconds * 1_000_000),
+        }
+        if hand_back:
+            patch.update(owner_id=None, lease_owner=None, lease_until=None, pid=None)
+        self._move(StateType.SCHEDULED, "AwaitingRetry", ending.message, now, patch)
+        self._recorder.flush()
+        if not hand_back:
+            assert self._record is not None
+            self._record.attempt += 1
 
     def end(
         self,

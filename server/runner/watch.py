@@ -43,13 +43,15 @@ class Watch:
         self._thread = threading.Thread(target=self._work, name="headrace-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
+        """Begin to look, if that was not done before."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def close(self) -> None:
         """Stop looking."""
         self._over.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _work(self) -> None:
         store, run_id = self._recording.store, self._recording.run.id
@@ -70,7 +72,7 @@ class Watch:
 
     def _look(self, run_id: str) -> None:
         run = self._recording.store.runs.find(run_id)
-        if run is None or run.state_type in TERMINAL or run.attempt > self._recording.run.attempt:
+        if run is None or run.state_type in TERMINAL or run.attempt > self._recording.attempt:
             ending = Ending(
                 state_type=StateType.CANCELLED,
                 state_name="Cancelled",
