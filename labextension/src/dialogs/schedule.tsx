@@ -1,0 +1,61 @@
+/** “Schedule…”: when a notebook runs by itself, and with which parameters. */
+import * as React from 'react';
+import { newSchedule, scheduleBody } from '../model/scheduleform';
+import { fileName } from '../pure/runname';
+import type { IDialogRequest } from '../tokens';
+import { useServices } from '../view/context';
+import { Field } from './fields';
+import { useNotebookForm } from './notebookform';
+import { OptionFields, ParameterFields } from './notebookfields';
+import { ScheduleBuilder } from './schedulebuilder';
+import { DialogShell } from './shell';
+
+/** What a schedule itself may say; the rest belongs to the deployment behind it. */
+const OF_DEPLOYMENT = ['kernel_name', 'output_path', 'retries', 'timeout_seconds'];
+
+export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; onClose: () => void }): JSX.Element {
+  const { manager, host } = useServices();
+  const { trans } = host;
+  const form = useNotebookForm(request);
+  const [when, setWhen] = React.useState(newSchedule);
+  const [valid, setValid] = React.useState(false);
+  const accept = () =>
+    void form.submit(async body => {
+      const { notebook, name, parameters, ...rest } = body;
+      const schedule = { ...scheduleBody(when), parameters };
+      const sentence = OF_DEPLOYMENT.some(key => key in rest)
+        ? await deploy({ notebook, name: name ?? fileName(request.path), ...rest, schedules: [schedule] })
+        : (await manager.api.createSchedule({ notebook, ...(name ? { name } : {}), ...schedule })).sentence;
+      onClose();
+      host.notify('success', trans.__('%1 is scheduled: %2', fileName(request.path), sentence));
+    });
+  const deploy = async (body: Record<string, unknown>) => {
+    const deployment = await manager.api.createDeployment(body);
+    return deployment.schedules[0]?.sentence ?? deployment.name;
+  };
+  return (
+    <DialogShell
+      title={trans.__('Schedule %1', fileName(request.path))}
+      accept={trans.__('Schedule')}
+      onAccept={accept}
+      onClose={onClose}
+      busy={form.busy}
+      disabled={!form.valid || !valid}
+      error={form.general}
+      wide
+    >
+      <div className="hr-columns">
+        <ScheduleBuilder form={when} onChange={change => setWhen(old => ({ ...old, ...change }))} onValid={setValid} refused={form.refused} />
+        <div>
+          <ParameterFields form={form} />
+          <Field label={trans.__('Name')} hint={trans.__('Empty: the notebook’s name.')} error={form.refused.name}>
+            {ids => (
+              <input {...ids} type="text" value={form.options.name} onChange={event => form.setOption({ name: event.target.value })} />
+            )}
+          </Field>
+          <OptionFields form={form} />
+        </div>
+      </div>
+    </DialogShell>
+  );
+}

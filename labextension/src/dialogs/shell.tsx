@@ -1,0 +1,79 @@
+/** A modal dialog that looks like Lab's: the browser's own element keeps the focus inside and closes on Escape. */
+import * as React from 'react';
+import { useTrans } from '../view/context';
+import { IconButton } from '../view/basics';
+
+interface IShellProps {
+  title: string;
+  accept: string;
+  onAccept: () => void;
+  onClose: () => void;
+  busy?: boolean;
+  disabled?: boolean;
+  danger?: boolean;
+  error?: string | null;
+  wide?: boolean;
+  children: React.ReactNode;
+}
+
+export function DialogShell(props: IShellProps): JSX.Element {
+  const trans = useTrans();
+  const dialog = React.useRef<HTMLDialogElement>(null);
+  const title = React.useId();
+  React.useEffect(() => {
+    const element = dialog.current!;
+    const before = document.activeElement as HTMLElement | null;
+    element.showModal();
+    return () => {
+      element.close();
+      before?.focus?.();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      className={`hr-dialog hr-root${props.wide ? ' hr-mod-wide' : ''}`}
+      aria-labelledby={title}
+      onCancel={event => {
+        event.preventDefault();
+        props.onClose();
+      }}
+      // Lab's shortcuts must not act on what lies behind.
+      onKeyDown={event => event.stopPropagation()}
+    >
+      <form
+        method="dialog"
+        noValidate
+        onSubmit={event => {
+          event.preventDefault();
+          if (!props.busy && !props.disabled) {
+            props.onAccept();
+          }
+        }}
+      >
+        <header>
+          <h2 id={title}>{props.title}</h2>
+          <IconButton icon="close" label={trans.__('Close')} onClick={props.onClose} />
+        </header>
+        <div className="hr-dialog-body">{props.children}</div>
+        <footer>
+          {props.error && (
+            <p className="hr-dialog-error" role="alert">
+              {props.error}
+            </p>
+          )}
+          <button type="button" className="hr-dialog-button" onClick={props.onClose}>
+            {trans.__('Cancel')}
+          </button>
+          <button
+            type="submit"
+            className={`hr-dialog-button hr-mod-accept${props.danger ? ' hr-mod-warn' : ''}`}
+            disabled={props.busy || props.disabled}
+          >
+            {props.accept}
+          </button>
+        </footer>
+      </form>
+    </dialog>
+  );
+}

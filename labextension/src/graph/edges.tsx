@@ -1,0 +1,102 @@
+/** All edges on one canvas below the nodes: a thousand of them cost less than a hundred SVG elements. */
+import { useStore, type ReactFlowState } from '@xyflow/react';
+import * as React from 'react';
+import { trace } from './path';
+import type { ILine, IScene } from './scene';
+
+interface IEdgesProps {
+  scene: IScene;
+  selected: string | null;
+}
+
+const view = (state: ReactFlowState) => state.transform;
+const size = (state: ReactFlowState) => `${state.width} ${state.height}`;
+
+/** An upright box around each line, made once per scene, so that what is out of view is skipped. */
+function bounds(lines: readonly ILine[]): Float64Array {
+  const result = new Float64Array(lines.length * 4);
+  lines.forEach(({ points }, at) => {
+    let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+    for (let index = 0; index < points.length; index += 2) {
+      left = Math.min(left, points[index]);
+      right = Math.max(right, points[index]);
+      top = Math.min(top, points[index + 1]);
+      bottom = Math.max(bottom, points[index + 1]);
+    }
+    result.set([left, top, right, bottom], at * 4);
+  });
+  return result;
+}
+
+function arrow(pen: CanvasRenderingContext2D, line: ILine, down: boolean): void {
+  const x = line.points[line.points.length - 2];
+  const y = line.points[line.points.length - 1];
+  pen.moveTo(x, y);
+  if (down) {
+    pen.lineTo(x - 4, y - 7);
+    pen.lineTo(x + 4, y - 7);
+  } else {
+    pen.lineTo(x - 7, y - 4);
+    pen.lineTo(x - 7, y + 4);
+  }
+  pen.closePath();
+}
+
+export function EdgesCanvas({ scene, selected }: IEdgesProps): JSX.Element {
+  const [x, y, zoom] = useStore(view);
+  const [width, height] = useStore(size).split(' ').map(Number);
+  const canvas = React.useRef<HTMLCanvasElement>(null);
+  const boxes = React.useMemo(() => bounds(scene.lines), [scene]);
+
+  React.useLayoutEffect(() => {
+    const element = canvas.current;
+    const pen = element?.getContext('2d');
+    if (!element || !pen || !width || !height) {
+      return;
+    }
+    const dots = Math.min(2, window.devicePixelRatio || 1);
+    if (element.width !== Math.round(width * dots) || element.height !== Math.round(height * dots)) {
+      element.width = Math.round(width * dots);
+      element.height = Math.round(height * dots);
+    }
+    const style = getComputedStyle(element);
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, element.width, element.height);
+    pen.setTransform(dots * zoom, 0, 0, dots * zoom, dots * x, dots * y);
+    const [left, top, right, bottom] = [-x / zoom, -y / zoom, (width - x) / zoom, (height - y) / zoom];
+    const far = zoom < 0.35;
+    const inView = scene.lines.filter(
+      (_, at) =>
+        boxes[at * 4] <= right && boxes[at * 4 + 2] >= left && boxes[at * 4 + 1] <= bottom && boxes[at * 4 + 3] >= top
+    );
+    const near = (line: ILine) => line.source === selected || line.target === selected;
+    const draw = (lines: ILine[], colour: string, thick: number) => {
+      for (const dashed of [false, true]) {
+        const part = lines.filter(line => line.orderOnly === dashed);
+        if (!part.length) {
+          continue;
+        }
+        pen.beginPath();
+        part.forEach(line => trace(pen, line.points, scene.direction, far));
+        pen.setLineDash(dashed ? [5, 4] : []);
+        pen.strokeStyle = colour;
+        pen.lineWidth = Math.max(thick, 0.6 / zoom);
+        pen.stroke();
+      }
+      if (!far) {
+        pen.beginPath();
+        lines.forEach(line => arrow(pen, line, scene.direction === 'down'));
+        pen.fillStyle = colour;
+        pen.fill();
+      }
+    };
+    const plain = style.getPropertyValue('--hr-edge-color').trim() || style.color;
+    const marked = style.getPropertyValue('--hr-focus-color').trim() || style.color;
+    draw(selected ? inView.filter(line => !near(line)) : inView, plain, 1.3);
+    if (selected) {
+      draw(inView.filter(near), marked, 2.2);
+    }
+  }, [scene, boxes, selected, x, y, zoom, width, height]);
+
+  return <canvas ref={canvas} className="hr-graph-edges" aria-hidden="true" style={{ width, height }} />;
+}

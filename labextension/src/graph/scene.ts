@@ -1,0 +1,265 @@
+/** From the tree of items to a picture: every visible item's box and every edge's path, in one plane. */
+import { append } from '../pure/append';
+import type { IEdge, IRun } from '../wire/words';
+import { layout } from './layout';
+import { buildTree, type ITreeOptions, type Item } from './tree';
+
+export type Direction = 'right' | 'down';
+
+export interface IBox {
+  item: Item;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  depth: number;
+  /** Place in its row or column, for the arrow keys. */
+  layer: number;
+}
+
+export interface ILine {
+  source: string;
+  target: string;
+  /** Every edge that it stands for is an order without data. */
+  orderOnly: boolean;
+  names: string[];
+  /** Where it passes, both ends included: x, y, x, y … */
+  points: number[];
+}
+
+export interface IScene {
+  boxes: Map<string, IBox>;
+  lines: ILine[];
+  /** The item that shows a run: its own, or the closed group around it. */
+  shownBy: Map<string, string>;
+  next: Map<string, string[]>;
+  previous: Map<string, string[]>;
+  width: number;
+  height: number;
+  direction: Direction;
+}
+
+export interface ISceneOptions extends ITreeOptions {
+  direction: Direction;
+}
+
+export const NODE_WIDTH = 190;
+export const NODE_HEIGHT = 46;
+const PADDING = 14;
+const HEADER = 30;
+const LAYER_GAP = 56;
+const NODE_GAP = 14;
+
+interface IPending {
+  from: Item;
+  to: Item;
+  line: ILine;
+}
+
+/** Build the picture of a run's nodes and edges. */
+export function buildScene(nodes: ReadonlyMap<string, IRun>, edges: readonly IEdge[], options: ISceneOptions): IScene {
+  const links = edges.map(edge => [edge.source, edge.target] as const);
+  const items = buildTree(nodes, links, options);
+  const shown = visible(nodes, items, options.rootId);
+  const boxes = new Map<string, IBox>();
+  const lines = joinLines(edges, shown);
+
+  // Each line is laid out where its ends' boxes meet: among the children of their nearest common parent.
+  const within = new Map<Item | null, IPending[]>();
+  for (const line of lines.values()) {
+    const [from, to, owner] = meet(line.from, line.to);
+    if (from && to && from !== to) {
+      append(within, owner, { from, to, line: line.line });
+    }
+  }
+  const arrangement = new Arrangement(within, options.direction, boxes);
+  const [width, height] = arrangement.arrange(null, items, 0);
+  arrangement.settle(items, 0, 0);
+  arrangement.route();
+
+  const drawn = [...lines.values()].map(({ line }) => line).filter(line => line.points.length > 0);
+  const next = new Map<string, string[]>();
+  const previous = new Map<string, string[]>();
+  for (const { source, target } of drawn) {
+    append(next, source, target);
+    append(previous, target, source);
+  }
+  const shownBy = new Map([...shown].map(([id, item]) => [id, item.id]));
+  return { boxes, lines: drawn, shownBy, next, previous, width, height, direction: options.direction };
+}
+
+/** Which visible item stands for each run. */
+function visible(nodes: ReadonlyMap<string, IRun>, items: Item[], rootId: string): Map<string, Item> {
+  const shown = new Map<string, Item>();
+  const walk = (list: Item[]) => {
+    for (const item of list) {
+      if (item.kind === 'run' || !item.open) {
+        item.members.forEach(id => shown.set(id, item));
+      }
+      walk(item.children);
+    }
+  };
+  walk(items);
+  // Runs deep inside a closed item are shown by the nearest parent that is.
+  for (const run of nodes.values()) {
+    const path: string[] = [];
+    let at: IRun | undefined = run;
+    while (at && !shown.has(at.id) && at.id !== rootId && path.length < 1000) {
+      path.push(at.id);
+      at = at.parent_id ? nodes.get(at.parent_id) : undefined;
+    }
+    const item = at && shown.get(at.id);
+    if (item) {
+      path.forEach(id => shown.set(id, item));
+    }
+  }
+  return shown;
+}
+
+/** One line for all edges between the same two items. */
+function joinLines(
+  edges: readonly IEdge[],
+  shown: Map<string, Item>
+): Map<string, { from: Item; to: Item; line: ILine }> {
+  const lines = new Map<string, { from: Item; to: Item; line: ILine }>();
+  for (const edge of edges) {
+    const from = shown.get(edge.source);
+    const to = shown.get(edge.target);
+    if (!from || !to || from === to) {
+      continue;
+    }
+    const key = `${from.id}\n${to.id}`;
+    let entry = lines.get(key);
+    if (!entry) {
+      entry = { from, to, line: { source: from.id, target: to.id, orderOnly: true, names: [], points: [] } };
+      lines.set(key, entry);
+    }
+    entry.line.orderOnly &&= edge.kind === 'order';
+    if (edge.name && entry.line.names.length < 12 && !entry.line.names.includes(edge.name)) {
+      entry.line.names.push(edge.name);
+    }
+  }
+  return lines;
+}
+
+function ancestors(item: Item): Item[] {
+  const path = [item];
+  while (path[0].parent) {
+    path.unshift(path[0].parent);
+  }
+  return path;
+}
+
+/** The two items below the nearest common parent that hold the ends; none if one end holds the other. */
+function meet(a: Item, b: Item): [Item | null, Item | null, Item | null] {
+  const left = ancestors(a);
+  const right = ancestors(b);
+  let depth = 0;
+  while (depth < left.length && depth < right.length && left[depth] === right[depth]) {
+    depth += 1;
+  }
+  return [left[depth] ?? null, right[depth] ?? null, depth ? left[depth - 1] : null];
+}
+
+class Arrangement {
+  constructor(
+    private readonly within: Map<Item | null, IPending[]>,
+    private readonly direction: Direction,
+    private readonly boxes: Map<string, IBox>
+  ) {}
+
+  /** Lay out the children of one item, theirs first; the answer is the size they need. */
+  arrange(owner: Item | null, children: Item[], depth: number): [number, number] {
+    const right = this.direction === 'right';
+    for (const item of children) {
+      const [width, height] = item.open
+        ? this.frame(this.arrange(item, item.children, depth + 1))
+        : [NODE_WIDTH, NODE_HEIGHT];
+      this.boxes.set(item.id, { item, x: 0, y: 0, width, height, depth, layer: 0 });
+    }
+    const pending = this.within.get(owner) ?? [];
+    const result = layout(
+      children.map(item => {
+        const { width, height } = this.boxes.get(item.id)!;
+        return { id: item.id, along: right ? width : height, across: right ? height : width };
+      }),
+      pending.map(({ from, to }) => [from.id, to.id]),
+      { layerGap: LAYER_GAP, nodeGap: NODE_GAP }
+    );
+    if (!pending.length && children.length > 12) {
+      return this.grid(children);
+    }
+    for (const item of children) {
+      const box = this.boxes.get(item.id)!;
+      const { along, across, layer } = result.places.get(item.id)!;
+      [box.x, box.y] = right ? [along, across] : [across, along];
+      box.layer = layer;
+    }
+    pending.forEach(({ line }, at) => {
+      this.bends.set(line, result.bends[at].map(([along, across]) => (right ? [along, across] : [across, along])));
+      this.owner.set(line, owner);
+    });
+    return right ? [result.along, result.across] : [result.across, result.along];
+  }
+
+  /** Many items that no edge joins stand in a block instead of one endless column. */
+  private grid(children: Item[]): [number, number] {
+    const columns = Math.ceil(Math.sqrt(children.length / 2.4));
+    let x = 0;
+    let y = 0;
+    let rowHeight = 0;
+    let width = 0;
+    children.forEach((item, at) => {
+      const box = this.boxes.get(item.id)!;
+      if (at % columns === 0 && at) {
+        x = 0;
+        y += rowHeight + NODE_GAP;
+        rowHeight = 0;
+      }
+      [box.x, box.y, box.layer] = [x, y, at % columns];
+      x += box.width + NODE_GAP * 2;
+      rowHeight = Math.max(rowHeight, box.height);
+      width = Math.max(width, x - NODE_GAP * 2);
+    });
+    return [width, y + rowHeight];
+  }
+
+  private frame([width, height]: [number, number]): [number, number] {
+    return [Math.max(NODE_WIDTH, width + 2 * PADDING), height + 2 * PADDING + HEADER];
+  }
+
+  /** Move children from their parent's plane to the common one. */
+  settle(children: Item[], dx: number, dy: number): void {
+    for (const item of children) {
+      const box = this.boxes.get(item.id)!;
+      box.x += dx;
+      box.y += dy;
+      this.settle(item.children, box.x + PADDING, box.y + PADDING + HEADER);
+    }
+  }
+
+  /** Give every line its points, now that all boxes are where they stay. */
+  route(): void {
+    const right = this.direction === 'right';
+    for (const pending of this.within.values()) {
+      for (const { from, to, line } of pending) {
+        const source = this.boxes.get(line.source)!;
+        const target = this.boxes.get(line.target)!;
+        const owner = this.owner.get(line);
+        const box = owner ? this.boxes.get(owner.id)! : null;
+        const dx = box ? box.x + PADDING : 0;
+        const dy = box ? box.y + PADDING + HEADER : 0;
+        const direct = from.id === line.source && to.id === line.target;
+        const bends = direct ? (this.bends.get(line) ?? []) : [];
+        const start = right
+          ? [source.x + source.width, source.y + source.height / 2]
+          : [source.x + source.width / 2, source.y + source.height];
+        const end = right ? [target.x, target.y + target.height / 2] : [target.x + target.width / 2, target.y];
+        line.points = [...start, ...bends.flatMap(([x, y]) => [x + dx, y + dy]), ...end];
+      }
+    }
+  }
+
+  private readonly bends = new Map<ILine, number[][]>();
+  private readonly owner = new Map<ILine, Item | null>();
+}

@@ -1,0 +1,326 @@
+/** The flow graph: React Flow for pan, zoom and nodes, our layout, our edges, the keyboard. */
+import { ReactFlow, ReactFlowProvider, useReactFlow, useStore, type ReactFlowState } from '@xyflow/react';
+import '@xyflow/react/dist/base.css';
+import * as React from 'react';
+import type { RunModel } from '../model/run';
+import { look } from '../pure/states';
+import { runName } from '../pure/runname';
+import { Empty, IconButton } from '../view/basics';
+import { useModel, useServices } from '../view/context';
+import { EdgesCanvas } from './edges';
+import { Minimap } from './minimap';
+import { GraphContext, GroupNode, RunNode, type GraphNode } from './nodes';
+import { coloursOf, save, toPng, toSvg } from './picture';
+import { Pulse } from './pulse';
+import { reveal } from './reveal';
+import { buildScene, type Direction, type IBox, type IScene } from './scene';
+import { NodeSearch } from './search';
+import { readTone, stateOf } from './tones';
+import { firstItem, stepOf, walk } from './walk';
+
+const NODE_TYPES = { run: RunNode, group: GroupNode };
+/** More siblings than this of one definition are drawn as one node. */
+const MAP_LIMIT = 8;
+/** From here on names cannot be read: nodes become plain coloured boxes. */
+const FAR = 0.38;
+
+interface IGraphProps {
+  model: RunModel;
+  selected: string | null;
+  onSelect: (runId: string | null) => void;
+}
+
+const far = (state: ReactFlowState) => state.transform[2] < FAR;
+
+function still(): boolean {
+  return window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+}
+
+/** Runs whose state changed, and the groups that show them. */
+function usePulse(model: RunModel, scene: IScene): Pulse {
+  const [pulse] = React.useState(() => new Pulse());
+  const shown = React.useRef(scene);
+  shown.current = scene;
+  React.useEffect(() => {
+    const onNodes = (_: RunModel, ids: ReadonlySet<string>) => {
+      const all = new Set(ids);
+      for (const id of ids) {
+        for (let item = shown.current.boxes.get(shown.current.shownBy.get(id) ?? '')?.item; item; ) {
+          all.add(item.id);
+          item = item.parent ?? undefined;
+        }
+      }
+      pulse.emit(all);
+    };
+    model.nodesChanged.connect(onNodes);
+    return () => void model.nodesChanged.disconnect(onNodes);
+  }, [model, pulse]);
+  return pulse;
+}
+
+function toNodes(scene: IScene, marked: string | null): GraphNode[] {
+  const near = new Set(marked ? [marked, ...(scene.next.get(marked) ?? []), ...(scene.previous.get(marked) ?? [])] : []);
+  return [...scene.boxes.values()]
+    .sort((a, b) => a.depth - b.depth)
+    .map(box => ({
+      id: box.item.id,
+      type: box.item.kind === 'run' ? 'run' : 'group',
+      position: { x: box.x, y: box.y },
+      width: box.width,
+      height: box.height,
+      measured: { width: box.width, height: box.height },
+      zIndex: box.depth,
+      focusable: false,
+      data: { box, marked: box.item.id === marked, dimmed: marked !== null && !near.has(box.item.id) && !box.item.open }
+    }));
+}
+
+/** What a screen reader says of the item under the keyboard. */
+function useSpoken(scene: IScene, model: RunModel, id: string | null): string {
+  const { trans } = useServices().host;
+  const box = id ? scene.boxes.get(id) : undefined;
+  if (!box) {
+    return '';
+  }
+  const run = model.nodes.get(box.item.id);
+  const state = stateOf(box.item, model.nodes);
+  return trans.__(
+    '%1, %2, %3 before, %4 after',
+    run ? runName(run) : `${box.item.title} (${box.item.size})`,
+    look(state.state_type, state.state_name).label,
+    scene.previous.get(box.item.id)?.length ?? 0,
+    scene.next.get(box.item.id)?.length ?? 0
+  );
+}
+
+function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
+  useModel(model);
+  const { trans } = useServices().host;
+  const flow = useReactFlow();
+  const isFar = useStore(far);
+  const [direction, setDirection] = React.useState<Direction>('right');
+  const [opened, setOpened] = React.useState<ReadonlyMap<string, boolean>>(new Map());
+  const [focused, setFocused] = React.useState<string | null>(null);
+  const wanted = React.useRef<string | null>(null);
+  const frame = React.useRef<HTMLDivElement>(null);
+  const search = React.useRef<HTMLInputElement>(null);
+  const options = React.useMemo(
+    () => ({ rootId: model.id, opened, mapLimit: MAP_LIMIT, direction }),
+    [model.id, opened, direction]
+  );
+  const scene = React.useMemo(
+    () => buildScene(model.nodes, model.edges, options),
+    // The nodes are one map that grows: its structure number says when.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+    [model, model.structure, options]
+  );
+  const pulse = usePulse(model, scene);
+  const shownSelected = selected ? (scene.boxes.has(selected) ? selected : (scene.shownBy.get(selected) ?? null)) : null;
+  const marked = focused && scene.boxes.has(focused) ? focused : shownSelected;
+  const nodes = React.useMemo(() => toNodes(scene, marked), [scene, marked]);
+  const spoken = useSpoken(scene, model, marked);
+
+  const show = React.useCallback(
+    (box: IBox, zoom: number) =>
+      void flow.setCenter(box.x + Math.min(box.width / 2, 400), box.y + Math.min(box.height / 2, 240), {
+        zoom,
+        duration: still() ? 0 : 180
+      }),
+    [flow]
+  );
+  const fit = React.useCallback(
+    () => void flow.fitView({ padding: 0.08, maxZoom: 1, duration: still() ? 0 : 180 }),
+    [flow]
+  );
+  const toggle = React.useCallback(
+    (id: string) => {
+      const box = scene.boxes.get(id);
+      if (box?.item.expandable) {
+        wanted.current = id;
+        setOpened(old => new Map(old).set(id, !box.item.open));
+      }
+    },
+    [scene]
+  );
+  const select = React.useCallback(
+    (id: string | null) => {
+      setFocused(id);
+      onSelect(id && model.nodes.has(id) ? id : null);
+    },
+    [model, onSelect]
+  );
+  const goTo = React.useCallback(
+    (runId: string) => {
+      const links = model.edges.map(edge => [edge.source, edge.target] as const);
+      const open = reveal(model.nodes, links, options, runId);
+      wanted.current = runId;
+      setFocused(runId);
+      onSelect(runId);
+      if (open !== opened) {
+        setOpened(open);
+      } else {
+        const box = scene.boxes.get(runId);
+        if (box) {
+          show(box, 1);
+        }
+      }
+    },
+    [model, onSelect, opened, options, scene, show]
+  );
+
+  // After a group opened or a task was searched for: what was asked for comes into view.
+  React.useEffect(() => {
+    const box = wanted.current ? scene.boxes.get(wanted.current) : undefined;
+    if (box) {
+      wanted.current = null;
+      show(box, Math.max(0.6, Math.min(1, flow.getZoom())));
+    }
+  }, [flow, scene, show]);
+
+  // The first picture fits if its names can then be read; else it begins at the start.
+  const drawn = React.useRef(false);
+  const size = useStore(state => state.width * state.height);
+  React.useEffect(() => {
+    if (drawn.current || !size || !scene.boxes.size || !frame.current) {
+      return;
+    }
+    drawn.current = true;
+    const { clientWidth: width, clientHeight: height } = frame.current;
+    const zoom = Math.min(1, (width - 48) / scene.width, (height - 48) / scene.height);
+    const readable = Math.max(zoom, 0.55);
+    const x = scene.width * readable < width ? (width - scene.width * readable) / 2 : 24;
+    const y = scene.height * readable < height ? (height - scene.height * readable) / 2 : 24;
+    void flow.setViewport({ x, y, zoom: readable });
+  }, [flow, scene, size]);
+
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    if ((event.target as HTMLElement).tagName === 'INPUT' || event.ctrlKey || event.metaKey || event.altKey) {
+      return;
+    }
+    const step = stepOf(event.key, scene);
+    const here = marked ?? firstItem(scene);
+    if (step) {
+      const next = marked ? walk(scene, marked, step) : here;
+      if (next) {
+        setFocused(next);
+        show(scene.boxes.get(next)!, Math.max(0.5, flow.getZoom()));
+      }
+    } else if (event.key === 'Enter' && here) {
+      select(here);
+    } else if (event.key === ' ' && here) {
+      toggle(here);
+    } else if (event.key === 'Escape' && (focused || selected)) {
+      select(null);
+    } else if (event.key === '/') {
+      search.current?.focus();
+    } else if (event.key === 'f' || event.key === '0') {
+      fit();
+    } else if (event.key === '+' || event.key === '-') {
+      void (event.key === '+' ? flow.zoomIn() : flow.zoomOut());
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  const picture = () => {
+    const element = frame.current!;
+    const name = model.run ? runName(model.run) : model.id;
+    return { name, svg: toSvg(scene, model.nodes, coloursOf(element, tone => readTone(element, tone)), name) };
+  };
+  const savePicture = (kind: 'svg' | 'png') => {
+    const { name, svg } = picture();
+    if (kind === 'svg') {
+      save(new Blob([svg], { type: 'image/svg+xml' }), `${name}.svg`);
+    } else {
+      void toPng(svg, scene.width, scene.height).then(blob => save(blob, `${name}.png`));
+    }
+  };
+
+  const context = React.useMemo(() => ({ model, pulse, trans, toggle, select }), [model, pulse, trans, toggle, select]);
+  if (model.graphLoaded && !scene.boxes.size) {
+    return <Empty title={trans.__('This run has no tasks')} />;
+  }
+  return (
+    <GraphContext.Provider value={context}>
+      <div className="hr-toolbar">
+        <NodeSearch model={model} inputRef={search} onChoose={run => goTo(run.id)} />
+        <span className="hr-grow" />
+        <IconButton
+          icon="turn"
+          label={direction === 'right' ? trans.__('Draw from top to bottom') : trans.__('Draw from left to right')}
+          onClick={() => {
+            drawn.current = false;
+            setDirection(direction === 'right' ? 'down' : 'right');
+          }}
+        />
+        <IconButton icon="minus" label={trans.__('Zoom out')} onClick={() => void flow.zoomOut()} />
+        <IconButton icon="plus" label={trans.__('Zoom in')} onClick={() => void flow.zoomIn()} />
+        <IconButton icon="fit" label={trans.__('Fit the whole graph')} onClick={fit} />
+        <SaveMenu onSave={savePicture} />
+      </div>
+      <div
+        ref={frame}
+        className={`hr-graph${isFar ? ' hr-mod-far' : ''}`}
+        tabIndex={0}
+        role="application"
+        aria-roledescription={trans.__('flow graph')}
+        aria-label={trans.__('Flow graph: arrow keys go along the edges, Enter shows a task, Space opens a group, slash searches')}
+        onKeyDown={onKeyDown}
+      >
+        <ReactFlow
+          nodes={nodes}
+          edges={NO_EDGES}
+          nodeTypes={NODE_TYPES}
+          onlyRenderVisibleElements
+          nodesDraggable={false}
+          nodesConnectable={false}
+          nodesFocusable={false}
+          elementsSelectable={false}
+          disableKeyboardA11y
+          deleteKeyCode={null}
+          selectionKeyCode={null}
+          multiSelectionKeyCode={null}
+          minZoom={0.02}
+          maxZoom={2}
+          onNodeClick={(_, node) => select(node.id)}
+          onNodeDoubleClick={(_, node) => toggle(node.id)}
+          onPaneClick={() => select(null)}
+          zoomOnDoubleClick={false}
+          proOptions={{ hideAttribution: true }}
+        >
+          <EdgesCanvas scene={scene} selected={marked} />
+          {scene.boxes.size > 12 && <Minimap scene={scene} model={model} label={trans.__('Overview of the graph')} />}
+        </ReactFlow>
+        <div className="hr-spoken" aria-live="polite">
+          {spoken}
+        </div>
+      </div>
+    </GraphContext.Provider>
+  );
+}
+
+const NO_EDGES: never[] = [];
+
+function SaveMenu({ onSave }: { onSave: (kind: 'svg' | 'png') => void }): JSX.Element {
+  const { trans } = useServices().host;
+  return (
+    <>
+      <button type="button" className="hr-button hr-mod-wordy" onClick={() => onSave('svg')} title={trans.__('Save the graph as SVG')}>
+        SVG
+      </button>
+      <button type="button" className="hr-button hr-mod-wordy" onClick={() => onSave('png')} title={trans.__('Save the graph as PNG')}>
+        PNG
+      </button>
+    </>
+  );
+}
+
+export default function GraphView(props: IGraphProps): JSX.Element {
+  return (
+    <ReactFlowProvider>
+      <Graph {...props} />
+    </ReactFlowProvider>
+  );
+}

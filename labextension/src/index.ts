@@ -1,0 +1,76 @@
+/** The JupyterLab plugin: joins Lab's services with the panel's, and nothing else. */
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { ILauncher } from '@jupyterlab/launcher';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator } from '@jupyterlab/translation';
+import { addCommands, COMMANDS } from './lab/commands';
+import { labConnection } from './lab/connection';
+import { LabHost } from './lab/host';
+import { Panels } from './lab/panels';
+import { PlaceWidget, SidebarWidget } from './lab/widget';
+import { Manager } from './manager';
+import { Notices } from './model/notices';
+
+const PLUGIN_ID = 'headrace:plugin';
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: PLUGIN_ID,
+  description: 'Flow graphs, logs, history and schedules of Headrace, live.',
+  autoStart: true,
+  requires: [ITranslator],
+  optional: [
+    ILayoutRestorer,
+    ICommandPalette,
+    ILauncher,
+    IDefaultFileBrowser,
+    INotebookTracker,
+    IRenderMimeRegistry,
+    ISettingRegistry
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    translator: ITranslator,
+    restorer: ILayoutRestorer | null,
+    palette: ICommandPalette | null,
+    launcher: ILauncher | null,
+    files: IDefaultFileBrowser | null,
+    notebooks: INotebookTracker | null,
+    rendermime: IRenderMimeRegistry | null,
+    settings: ISettingRegistry | null
+  ) => {
+    const trans = translator.load('headrace');
+    const manager = new Manager(labConnection(app.serviceManager.serverSettings));
+    const host = new LabHost(app, trans, rendermime, notebooks);
+    const services = { manager, host, notices: new Notices(manager, host) };
+    const panels = new Panels(app, place => new PlaceWidget(services, place));
+    host.panels = panels;
+    host.services = services;
+
+    const sidebar = new SidebarWidget(services);
+    app.shell.add(sidebar, 'left', { rank: 600, type: 'Headrace' });
+    addCommands({ app, host, trans, notebooks, files, showSidebar: () => app.shell.activateById(sidebar.id) });
+
+    restorer?.add(sidebar, sidebar.id);
+    if (restorer) {
+      panels.restore(restorer);
+    }
+    for (const command of [COMMANDS.runs, COMMANDS.run, COMMANDS.schedule]) {
+      palette?.addItem({ command, category: 'Headrace' });
+    }
+    launcher?.add({ command: COMMANDS.runs, category: trans.__('Other'), rank: 20, args: { isLauncher: true } });
+
+    void app.restored.then(async () => {
+      const loaded = await settings?.load(PLUGIN_ID).catch(() => null);
+      const follow = () => services.notices.quiet(loaded?.get('notifications').composite === false);
+      loaded?.changed.connect(follow);
+      follow();
+      manager.start();
+    });
+  }
+};
+
+export default plugin;

@@ -1,0 +1,104 @@
+/** The commands, for menus, toolbars, palette and launcher. None acts without a dialog between (reliability.md S-34). */
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { IHost, ITranslator, Place } from '../tokens';
+import { flowIcon, headraceIcon, runIcon, scheduleIcon } from './icons';
+import { OPEN_COMMAND } from './panels';
+
+export const COMMANDS = {
+  open: OPEN_COMMAND,
+  run: 'headrace:run-with-parameters',
+  schedule: 'headrace:schedule',
+  runs: 'headrace:show-runs'
+} as const;
+
+const NO_ARGUMENTS = { type: 'object', properties: {} } as const;
+const PATH_ARGUMENT = {
+  type: 'object',
+  properties: {
+    path: { type: 'string', description: 'The notebook, relative to the server’s folder; else the one chosen or open.' }
+  }
+} as const;
+const PLACE_ARGUMENT = {
+  type: 'object',
+  properties: { place: { type: 'object', description: 'Which view: {page, id, tab, node}.' } },
+  required: ['place']
+} as const;
+
+interface IParts {
+  app: JupyterFrontEnd;
+  host: IHost;
+  trans: ITranslator;
+  notebooks: INotebookTracker | null;
+  files: IDefaultFileBrowser | null;
+  showSidebar: () => void;
+}
+
+function isPlace(value: unknown): value is Place {
+  return typeof value === 'object' && value !== null && typeof (value as { page?: unknown }).page === 'string';
+}
+
+export function addCommands({ app, host, trans, notebooks, files, showSidebar }: IParts): void {
+  const { commands } = app;
+
+  /** The notebook meant: the argument's, the one chosen in the file browser, the one in front. */
+  const pathOf = (args: Record<string, unknown>): string | null => {
+    if (typeof args.path === 'string') {
+      return args.path;
+    }
+    if (args.from === 'files') {
+      const chosen = files ? [...files.selectedItems()].find(item => item.type === 'notebook') : undefined;
+      return chosen ? chosen.path.replace(/^[^:/]+:/, '') : null;
+    }
+    return notebooks?.currentWidget?.context.path ?? null;
+  };
+  /** What the form shows is the file: it is saved first, so that both are the same. */
+  const saved = async (path: string): Promise<void> => {
+    const open = notebooks?.find(panel => panel.context.path === path);
+    if (open?.context.model.dirty && !open.context.model.readOnly) {
+      await open.context.save();
+    }
+  };
+  const dialog = (kind: 'run' | 'schedule') => async (args: Record<string, unknown>) => {
+    const path = pathOf(args);
+    if (!path) {
+      host.notify('info', trans.__('Open a notebook or choose one in the file browser first.'));
+      return;
+    }
+    await saved(path);
+    host.dialog({ kind, path });
+  };
+
+  commands.addCommand(COMMANDS.run, {
+    label: trans.__('Run with Parameters…'),
+    caption: trans.__('Run this notebook as a recorded run'),
+    icon: runIcon,
+    describedBy: { args: PATH_ARGUMENT },
+    execute: args => dialog('run')(args)
+  });
+  commands.addCommand(COMMANDS.schedule, {
+    label: trans.__('Schedule…'),
+    caption: trans.__('Run this notebook by itself at set times'),
+    icon: scheduleIcon,
+    describedBy: { args: PATH_ARGUMENT },
+    execute: args => dialog('schedule')(args)
+  });
+  commands.addCommand(COMMANDS.runs, {
+    label: args => (args.isLauncher ? trans.__('Runs') : trans.__('Show Headrace Runs and Schedules')),
+    caption: trans.__('What runs, what ran and what is next'),
+    icon: headraceIcon,
+    describedBy: { args: NO_ARGUMENTS },
+    execute: showSidebar
+  });
+  commands.addCommand(COMMANDS.open, {
+    label: trans.__('Open a Headrace View'),
+    icon: flowIcon,
+    describedBy: { args: PLACE_ARGUMENT },
+    execute: args => {
+      if (isPlace(args.place)) {
+        host.open(args.place);
+      }
+    }
+  });
+}

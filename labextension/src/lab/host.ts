@@ -1,0 +1,97 @@
+/** The panel's page inside JupyterLab. */
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { renderPlain } from '../view/plainoutput';
+import type { IDialogRequest, IHost, IQuestion, IServices, ITranslator, NoticeKind, Place } from '../tokens';
+import type { NotebookOutput } from '../wire/words';
+import type { Panels } from './panels';
+
+const NOTICE_MS = { success: 6000, info: 6000, warning: 10_000, error: false } as const;
+
+export class LabHost implements IHost {
+  constructor(
+    private readonly app: JupyterFrontEnd,
+    readonly trans: ITranslator,
+    private readonly rendermime: IRenderMimeRegistry | null,
+    private readonly notebooks: INotebookTracker | null
+  ) {}
+
+  readonly inLab = true;
+  /** Set by the plugin, which makes them all. */
+  panels: Panels | null = null;
+  services: IServices | null = null;
+
+  open(place: Place): void {
+    this.panels?.open(place);
+  }
+
+  address(place: Place): string {
+    const id = 'id' in place ? `/${place.page}s/${place.id}` : `/${place.page}`;
+    return `${URLExt.join(PageConfig.getBaseUrl(), 'headrace/')}#${id}`;
+  }
+
+  openFile(path: string, cellId?: string): void {
+    void this.app.commands.execute('docmanager:open', { path }).then(async () => {
+      const panel = cellId ? this.notebooks?.find(each => each.context.path === path) : null;
+      if (!panel) {
+        return;
+      }
+      await panel.context.ready;
+      await panel.revealed;
+      const at = panel.content.widgets.findIndex(cell => cell.model.id === cellId);
+      if (at >= 0) {
+        panel.content.activeCellIndex = at;
+        await panel.content.scrollToItem(at);
+      }
+    });
+  }
+
+  async confirm(question: IQuestion): Promise<boolean> {
+    const accept = question.danger ? Dialog.warnButton : Dialog.okButton;
+    const answer = await showDialog({
+      title: question.title,
+      body: question.body,
+      buttons: [Dialog.cancelButton(), accept({ label: question.accept })],
+      // What cannot be undone is not one Enter away.
+      defaultButton: question.danger ? 0 : 1
+    });
+    return answer.button.accept;
+  }
+
+  notify(kind: NoticeKind, message: string, action?: { label: string; run: () => void }): void {
+    Notification.emit(message, kind, {
+      autoClose: NOTICE_MS[kind],
+      actions: action ? [{ label: action.label, callback: action.run }] : []
+    });
+  }
+
+  dialog(request: IDialogRequest): void {
+    const { services } = this;
+    if (services) {
+      void import('../dialogs/open').then(({ openDialog }) => openDialog(services, request));
+    }
+  }
+
+  async renderOutput(output: NotebookOutput, element: HTMLElement): Promise<() => void> {
+    const data = output.data as Record<string, never> | undefined;
+    const type = data && this.rendermime?.preferredMimeType(data, 'ensure');
+    if (!type || !this.rendermime) {
+      renderPlain(output, element);
+      return () => element.replaceChildren();
+    }
+    const { MimeModel } = await import('@jupyterlab/rendermime');
+    const { Widget } = await import('@lumino/widgets');
+    const renderer = this.rendermime.createRenderer(type);
+    Widget.attach(renderer, element);
+    try {
+      await renderer.renderModel(new MimeModel({ data, metadata: output.metadata as never, trusted: false }));
+    } catch {
+      renderer.dispose();
+      renderPlain(output, element);
+    }
+    return () => renderer.dispose();
+  }
+}

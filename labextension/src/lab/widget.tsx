@@ -1,0 +1,92 @@
+/** Lab's widgets around the panel's views; the views themselves come when they are first drawn. */
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { Signal, type ISignal } from '@lumino/signaling';
+import * as React from 'react';
+import type { IServices, Place } from '../tokens';
+import { ServicesProvider } from '../view/context';
+import { flowIcon, headraceIcon } from './icons';
+
+const Sidebar = React.lazy(() => import('../view/sidebar').then(module => ({ default: module.Sidebar })));
+const PlaceView = React.lazy(() => import('../view/place').then(module => ({ default: module.PlaceView })));
+
+export class SidebarWidget extends ReactWidget {
+  constructor(private readonly services: IServices) {
+    super();
+    this.id = 'headrace-sidebar';
+    this.title.icon = headraceIcon;
+    this.title.caption = services.host.trans.__('Headrace: runs and schedules');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', 'Headrace');
+    this.addClass('hr-widget');
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <ServicesProvider value={this.services}>
+        <React.Suspense fallback={null}>
+          <Sidebar />
+        </React.Suspense>
+      </ServicesProvider>
+    );
+  }
+}
+
+export class PlaceWidget extends ReactWidget {
+  constructor(
+    private readonly services: IServices,
+    private _place: Place
+  ) {
+    super();
+    this.title.label = 'Headrace';
+    this.title.icon = _place.page === 'run' ? flowIcon : headraceIcon;
+    this.title.closable = true;
+    this.addClass('hr-widget');
+  }
+
+  get place(): Place {
+    return this._place;
+  }
+
+  get placeChanged(): ISignal<this, Place> {
+    return this._placeChanged;
+  }
+
+  /** Show another part of the same place. */
+  goTo(place: Place): void {
+    if ('node' in place && place.node) {
+      this._place = place;
+      this.round += 1;
+      this.update();
+    }
+  }
+
+  dispose(): void {
+    Signal.clearData(this);
+    super.dispose();
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <ServicesProvider value={this.services}>
+        <React.Suspense fallback={null}>
+          <PlaceView
+            key={this.round}
+            place={this._place}
+            onPlace={place => {
+              this._place = place;
+              this._placeChanged.emit(place);
+            }}
+            onTitle={(label, caption) => {
+              this.title.label = label;
+              this.title.caption = caption;
+            }}
+            onClose={() => (this.parent ?? this).close()}
+          />
+        </React.Suspense>
+      </ServicesProvider>
+    );
+  }
+
+  private round = 0;
+  private readonly _placeChanged = new Signal<this, Place>(this);
+}

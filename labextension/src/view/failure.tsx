@@ -1,0 +1,55 @@
+/** Why a run failed: the error in a sentence, its traceback, the way to the cell. */
+import * as React from 'react';
+import type { IFullRun } from '../wire/words';
+import { AnsiText, CopyButton } from './basics';
+import { useServices } from './context';
+import { plain } from '../pure/ansi';
+
+export function tracebackText(run: IFullRun): string {
+  const { traceback } = run.error ?? {};
+  return Array.isArray(traceback) ? traceback.join('\n') : (traceback ?? '');
+}
+
+export function Failure(props: { run: IFullRun; onCell?: (cellId: string) => void; open?: boolean }): JSX.Element | null {
+  const { host } = useServices();
+  const { trans } = host;
+  const { error } = props.run;
+  if (!error) {
+    return props.run.state_message ? <p className="hr-failure-note">{props.run.state_message}</p> : null;
+  }
+  const traceback = tracebackText(props.run);
+  const path = props.run.notebook_path;
+  return (
+    <div className="hr-failure">
+      <div className="hr-failure-head">
+        <strong>{plain(error.type)}</strong>
+        <span>{plain(error.message)}</span>
+      </div>
+      {error.cell_id && (
+        <div className="hr-failure-links">
+          {props.onCell && (
+            <button type="button" className="hr-link" onClick={() => props.onCell!(error.cell_id!)}>
+              {trans.__('Show cell %1 in the graph', (error.cell_index ?? 0) + 1)}
+            </button>
+          )}
+          {host.inLab && path && (
+            <button type="button" className="hr-link" onClick={() => host.openFile(path, error.cell_id)}>
+              {trans.__('Open the cell in the notebook')}
+            </button>
+          )}
+        </div>
+      )}
+      {traceback && (
+        <details open={props.open ?? true}>
+          <summary>{trans.__('Traceback')}</summary>
+          <div className="hr-code">
+            <CopyButton label={trans.__('Copy')} text={() => plain(traceback)} />
+            <pre tabIndex={0}>
+              <AnsiText text={traceback} />
+            </pre>
+          </div>
+        </details>
+      )}
+    </div>
+  );
+}

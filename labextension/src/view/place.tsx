@@ -1,0 +1,42 @@
+/** The view of a place in the main area. */
+import * as React from 'react';
+import { runName } from '../pure/runname';
+import { look } from '../pure/states';
+import type { Place } from '../tokens';
+import { RunView } from './run';
+import { RunsPage } from './runspage';
+
+interface IPlaceProps {
+  place: Place;
+  onPlace: (place: Place) => void;
+  onTitle: (label: string, caption: string) => void;
+  onClose: () => void;
+}
+
+export function PlaceView({ place, onPlace, onTitle, onClose }: IPlaceProps): JSX.Element {
+  const calls = React.useRef({ onPlace, onTitle });
+  calls.current = { onPlace, onTitle };
+  const id = place.page === 'run' ? place.id : '';
+  const keep = React.useCallback(
+    ({ tab, node }: { tab: string; node: string | null }) =>
+      calls.current.onPlace({ page: 'run', id, tab, node: node ?? undefined }),
+    [id]
+  );
+  const title = React.useCallback(
+    (run: Parameters<typeof runName>[0] & { state_type: Parameters<typeof look>[0]; state_name: string | null }) =>
+      calls.current.onTitle(runName(run), `${runName(run)} – ${look(run.state_type, run.state_name).label}`),
+    []
+  );
+  if (place.page === 'run') {
+    return (
+      <RunView
+        runId={place.id}
+        place={{ tab: place.tab, node: place.node ?? null }}
+        onPlace={keep}
+        onTitle={title}
+        onDeleted={onClose}
+      />
+    );
+  }
+  return <RunsPage />;
+}

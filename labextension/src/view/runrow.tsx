@@ -1,0 +1,126 @@
+/** One run as a line of a list. */
+import * as React from 'react';
+import { runName, triggerWords } from '../pure/runname';
+import { isActive, isFinal, look } from '../pure/states';
+import { exact, fromNow, lasted, when } from '../pure/time';
+import type { IRun } from '../wire/words';
+import { cancelRun } from './actions';
+import { IconButton, ProgressBar } from './basics';
+import { useNow, useServices } from './context';
+import { Icon, StateIcon, type IconName } from './icons';
+
+export const KIND_ICONS: Record<string, IconName> = { flow: 'flow', notebook: 'notebook', task: 'task', cell: 'task' };
+
+interface IRowProps {
+  run: IRun;
+  /** The tab stop of its list. */
+  focusable: boolean;
+  selected?: boolean;
+  onFocus?: () => void;
+}
+
+function When({ run, running }: { run: IRun; running: boolean }): JSX.Element {
+  const now = useNow(running);
+  const at = run.started_at ?? run.scheduled_at ?? run.created_at;
+  const soon = !isFinal(run.state_type) && !run.started_at;
+  return (
+    <span title={exact(at)}>
+      {soon ? fromNow(run.scheduled_at ?? at, now) : Date.now() - Date.parse(at ?? '') < 864e5 ? fromNow(at, now) : when(at, now)}
+    </span>
+  );
+}
+
+function Lasted({ run, running }: { run: IRun; running: boolean }): JSX.Element {
+  const now = useNow(running);
+  return <span className="hr-run-duration">{lasted(run, now)}</span>;
+}
+
+export const RunRow = React.memo(function RunRow({ run, focusable, selected, onFocus }: IRowProps) {
+  const services = useServices();
+  const { trans } = services.host;
+  const running = isActive(run.state_type);
+  const name = runName(run);
+  const detail = [triggerWords(run.trigger, trans), run.attempt > 1 ? trans.__('attempt %1', run.attempt) : '']
+    .filter(Boolean)
+    .join(' · ');
+  const spoken = `${name}, ${look(run.state_type, run.state_name).label}`;
+  return (
+    <li className={`hr-run${selected ? ' hr-mod-selected' : ''}`} data-run-id={run.id}>
+      <button
+        type="button"
+        className="hr-run-main"
+        tabIndex={focusable ? 0 : -1}
+        aria-label={spoken}
+        title={run.error_summary ?? run.state_message ?? run.notebook_path ?? name}
+        onFocus={onFocus}
+        onClick={() => services.host.open({ page: 'run', id: run.id })}
+      >
+        <StateIcon type={run.state_type} name={run.state_name} />
+        <span className="hr-run-text">
+          <span className="hr-run-first">
+            <span className="hr-run-kind">
+              <Icon name={KIND_ICONS[run.kind] ?? 'task'} size={14} />
+            </span>
+            <span className="hr-run-name">{name}</span>
+            <Lasted run={run} running={running} />
+          </span>
+          <span className="hr-run-second">
+            <When run={run} running={running} />
+            {detail && <span className="hr-run-detail">{detail}</span>}
+          </span>
+          {running && run.progress && (
+            <span className="hr-run-progress">
+              <ProgressBar progress={run.progress} label={trans.__('Progress of %1', name)} />
+              <span>
+                {run.progress.done}/{run.progress.total}
+              </span>
+            </span>
+          )}
+        </span>
+      </button>
+      {running && run.state_type !== 'CANCELLING' && (
+        <IconButton icon="stop" label={trans.__('Cancel %1', name)} onClick={() => void cancelRun(services, run)} />
+      )}
+    </li>
+  );
+});
+
+/** Runs below each other; the arrow keys go from line to line. */
+export function RunLines(props: { runs: readonly IRun[]; label: string; onEnd?: () => void }): JSX.Element {
+  const list = React.useRef<HTMLUListElement>(null);
+  const end = React.useRef<HTMLLIElement>(null);
+  const [focused, setFocused] = React.useState<string | null>(null);
+  const current = props.runs.some(run => run.id === focused) ? focused : props.runs[0]?.id;
+  const { onEnd } = props;
+
+  React.useEffect(() => {
+    const mark = end.current;
+    if (!mark || !onEnd) {
+      return undefined;
+    }
+    const observer = new IntersectionObserver(entries => entries.some(entry => entry.isIntersecting) && onEnd(), {
+      rootMargin: '300px'
+    });
+    observer.observe(mark);
+    return () => observer.disconnect();
+  }, [onEnd, props.runs.length]);
+
+  const move = (event: React.KeyboardEvent) => {
+    const lines = [...(list.current?.querySelectorAll<HTMLElement>('.hr-run-main') ?? [])];
+    const at = lines.findIndex(line => line.parentElement?.dataset.runId === current);
+    const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: lines.length - 1 }[event.key];
+    if (next !== undefined && lines[next]) {
+      event.preventDefault();
+      lines[next].focus();
+    }
+  };
+
+  return (
+    <ul className="hr-runs" aria-label={props.label} ref={list} onKeyDown={move}>
+      {props.runs.map(run => (
+        <RunRow key={run.id} run={run} focusable={run.id === current} onFocus={() => setFocused(run.id)} />
+      ))}
+      {onEnd && <li ref={end} className="hr-runs-end" aria-hidden="true" />}
+    </ul>
+  );
+}

@@ -1,0 +1,114 @@
+/** The schedules: what fires next, in words and in time. */
+import * as React from 'react';
+import type { SchedulesModel } from '../model/schedules';
+import { fileName } from '../pure/runname';
+import { look } from '../pure/states';
+import { duration, exact, fromNow, when } from '../pure/time';
+import type { IRunSummary, ISchedule } from '../wire/words';
+import { deleteSchedule, pauseSchedule, runScheduleNow } from './actions';
+import { Empty, IconButton, Loading, Problem } from './basics';
+import { useModel, useNow, useServices } from './context';
+import { StateIcon } from './icons';
+
+/** The last results as a strip, newest at the right. */
+export function Strip({ runs }: { runs: readonly IRunSummary[] }): JSX.Element {
+  const { host } = useServices();
+  return (
+    <span className="hr-strip">
+      {[...runs]
+        .sort((a, b) => (a.started_at ?? '').localeCompare(b.started_at ?? ''))
+        .map(run => (
+          <button
+            key={run.id}
+            type="button"
+            title={`${look(run.state_type, run.state_name).label} · ${exact(run.started_at)} · ${duration(run.duration_seconds)}`}
+            aria-label={`${look(run.state_type, run.state_name).label}, ${exact(run.started_at)}`}
+            onClick={() => host.open({ page: 'run', id: run.id })}
+          >
+            <StateIcon type={run.state_type} name={run.state_name} size={12} silent />
+          </button>
+        ))}
+    </span>
+  );
+}
+
+function ScheduleLine({ schedule, runs }: { schedule: ISchedule; runs: readonly IRunSummary[] }): JSX.Element {
+  const services = useServices();
+  const { trans } = services.host;
+  const now = useNow(false);
+  const name = schedule.deployment_name || fileName(schedule.notebook_path ?? '');
+  return (
+    <li className={`hr-schedule${schedule.active ? '' : ' hr-mod-paused'}`}>
+      <div className="hr-schedule-text">
+        <button
+          type="button"
+          className="hr-schedule-name"
+          title={schedule.notebook_path ?? name}
+          onClick={() => services.host.open({ page: 'deployment', id: schedule.deployment_id })}
+        >
+          {name}
+        </button>
+        <span className="hr-schedule-sentence">{schedule.sentence}</span>
+        <span className="hr-schedule-next" title={exact(schedule.next_fire_at)}>
+          {schedule.active
+            ? schedule.next_fire_at
+              ? trans.__('next %1 · %2', fromNow(schedule.next_fire_at, now), when(schedule.next_fire_at, now))
+              : trans.__('does not fire any more')
+            : trans.__('paused')}
+        </span>
+        {schedule.error && <span className="hr-schedule-error">{schedule.error}</span>}
+        {runs.length > 0 && <Strip runs={runs} />}
+      </div>
+      <div className="hr-schedule-actions">
+        <IconButton
+          icon="play"
+          label={trans.__('Run %1 now', name)}
+          onClick={() => void runScheduleNow(services, schedule)}
+        />
+        <IconButton
+          icon={schedule.active ? 'pause' : 'forward'}
+          label={schedule.active ? trans.__('Pause %1', name) : trans.__('Unpause %1', name)}
+          onClick={() => void pauseSchedule(services, schedule, schedule.active)}
+        />
+        <IconButton
+          icon="trash"
+          label={trans.__('Delete the schedule of %1', name)}
+          onClick={() => void deleteSchedule(services, schedule)}
+        />
+      </div>
+    </li>
+  );
+}
+
+export function Schedules({ model }: { model: SchedulesModel }): JSX.Element {
+  useModel(model);
+  const { trans, inLab } = useServices().host;
+  if (model.error) {
+    return <Problem message={model.error} onRetry={() => model.reload()} />;
+  }
+  if (model.loading) {
+    return <Loading />;
+  }
+  if (!model.schedules.length) {
+    return (
+      <Empty title={trans.__('No schedules')}>
+        <p>
+          {inLab
+            ? trans.__('Right-click a notebook in the file browser and choose “Schedule…” to run it every morning, each hour or on any cron rule.')
+            : trans.__('Make one in JupyterLab, or with “headrace schedule”.')}
+        </p>
+      </Empty>
+    );
+  }
+  return (
+    <ul className="hr-schedules" aria-label={trans.__('Schedules')}>
+      {model.schedules.map(schedule => (
+        <ScheduleLine
+          key={schedule.id}
+          schedule={schedule}
+          runs={model.deployments.get(schedule.deployment_id)?.last_runs ?? []}
+        />
+      ))}
+    </ul>
+  );
+}
