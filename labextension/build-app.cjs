@@ -10,7 +10,9 @@ const dist = path.join(__dirname, 'dist', 'app');
 /** A theme's variables for the pages that carry the attribute. */
 function theme(name, selector) {
   const file = require.resolve(`@jupyterlab/theme-${name}-extension/style/variables.css`);
-  return readFileSync(file, 'utf-8').replaceAll(':root', selector).replace(/@import[^;]+;/g, '');
+  return readFileSync(file, 'utf-8')
+    .replaceAll(':root', selector)
+    .replace(/@import[^;]+;/g, '');
 }
 
 class ThemeFile {

@@ -10,10 +10,7 @@ import type { IChanges, ICounts, IHealth, StreamMessage } from './wire/words';
 
 /** What the banner above the panel says about the way to the server. */
 export type Trouble =
-  | { kind: 'lost' }
-  | { kind: 'absent' }
-  | { kind: 'forbidden' }
-  | { kind: 'degraded'; message: string };
+  { kind: 'lost' } | { kind: 'absent' } | { kind: 'forbidden' } | { kind: 'degraded'; message: string };
 
 /** A page load shows its first frame before the socket opens; only a longer silence is trouble. */
 const PATIENCE_MS = 1500;

@@ -62,25 +62,57 @@ describe('layout', () => {
   });
 
   it('draws a chain in one straight line', () => {
-    const { places } = layout(nodes(3), [['n0', 'n1'], ['n1', 'n2']], OPTIONS);
+    const { places } = layout(
+      nodes(3),
+      [
+        ['n0', 'n1'],
+        ['n1', 'n2']
+      ],
+      OPTIONS
+    );
     const line = ['n0', 'n1', 'n2'].map(id => places.get(id)!);
     expect(line.map(place => place.across)).toEqual([0, 0, 0]);
     expect(line.map(place => place.along)).toEqual([0, 240, 480]);
   });
 
   it('untangles two crossed chains', () => {
-    const { places } = layout(nodes(4), [['n0', 'n3'], ['n1', 'n2']], OPTIONS);
+    const { places } = layout(
+      nodes(4),
+      [
+        ['n0', 'n3'],
+        ['n1', 'n2']
+      ],
+      OPTIONS
+    );
     const above = places.get('n0')!.across < places.get('n1')!.across;
     expect(places.get('n3')!.across < places.get('n2')!.across).toBe(above);
   });
 
   it('leads a long edge past the layers between', () => {
-    const { bends } = layout(nodes(4), [['n0', 'n1'], ['n1', 'n2'], ['n2', 'n3'], ['n0', 'n3']], OPTIONS);
+    const { bends } = layout(
+      nodes(4),
+      [
+        ['n0', 'n1'],
+        ['n1', 'n2'],
+        ['n2', 'n3'],
+        ['n0', 'n3']
+      ],
+      OPTIONS
+    );
     expect(bends.map(points => points.length)).toEqual([0, 0, 0, 2]);
   });
 
   it('ignores loops and unknown nodes', () => {
-    expect(layout(nodes(1), [['n0', 'n0'], ['n0', 'gone']], OPTIONS).layers).toBe(1);
+    expect(
+      layout(
+        nodes(1),
+        [
+          ['n0', 'n0'],
+          ['n0', 'gone']
+        ],
+        OPTIONS
+      ).layers
+    ).toBe(1);
   });
 
   it.each([

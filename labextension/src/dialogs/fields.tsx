@@ -90,7 +90,15 @@ export function ParameterField(props: {
           );
         }
         if (kind === 'json') {
-          return <textarea {...ids} rows={2} spellCheck={false} value={value} onChange={event => onChange(event.target.value)} />;
+          return (
+            <textarea
+              {...ids}
+              rows={2}
+              spellCheck={false}
+              value={value}
+              onChange={event => onChange(event.target.value)}
+            />
+          );
         }
         return (
           <input

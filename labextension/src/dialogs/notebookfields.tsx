@@ -44,9 +44,13 @@ export function OptionFields({ form }: { form: INotebookForm }): JSX.Element {
   const { options, setOption, refused } = form;
   const kernel = form.inspection?.kernel_name ?? '';
   const own = form.kernels.find(spec => spec.name === kernel)?.display_name ?? kernel;
-  const number = (text: string) => (text.trim() && !/^\d+(\.\d+)?$/.test(text.trim()) ? trans.__('A number is needed.') : null);
+  const number = (text: string) =>
+    text.trim() && !/^\d+(\.\d+)?$/.test(text.trim()) ? trans.__('A number is needed.') : null;
   return (
-    <details className="hr-more" open={['kernel_name', 'output_path', 'retries', 'timeout_seconds'].some(key => refused[key])}>
+    <details
+      className="hr-more"
+      open={['kernel_name', 'output_path', 'retries', 'timeout_seconds'].some(key => refused[key])}
+    >
       <summary>{trans.__('Kernel, output, retries and time limit')}</summary>
       <div className="hr-fields">
         <Field
@@ -59,8 +63,14 @@ export function OptionFields({ form }: { form: INotebookForm }): JSX.Element {
           }
         >
           {ids => (
-            <select {...ids} value={options.kernelName} onChange={event => setOption({ kernelName: event.target.value })}>
-              <option value="">{own ? trans.__('The notebook’s own (%1)', own) : trans.__('The notebook’s own')}</option>
+            <select
+              {...ids}
+              value={options.kernelName}
+              onChange={event => setOption({ kernelName: event.target.value })}
+            >
+              <option value="">
+                {own ? trans.__('The notebook’s own (%1)', own) : trans.__('The notebook’s own')}
+              </option>
               {form.kernels.map(spec => (
                 <option key={spec.name} value={spec.name}>
                   {spec.display_name}
@@ -75,18 +85,41 @@ export function OptionFields({ form }: { form: INotebookForm }): JSX.Element {
           hint={trans.__('Relative to the server’s folder. Empty: a file of its own beside the notebook.')}
         >
           {ids => (
-            <input {...ids} type="text" spellCheck={false} value={options.outputPath} onChange={event => setOption({ outputPath: event.target.value })} />
+            <input
+              {...ids}
+              type="text"
+              spellCheck={false}
+              value={options.outputPath}
+              onChange={event => setOption({ outputPath: event.target.value })}
+            />
           )}
         </Field>
         <div className="hr-fields-row">
           <Field label={trans.__('Retries')} error={refused.retries ?? number(options.retries)}>
             {ids => (
-              <input {...ids} type="text" inputMode="numeric" placeholder="0" value={options.retries} onChange={event => setOption({ retries: event.target.value })} />
+              <input
+                {...ids}
+                type="text"
+                inputMode="numeric"
+                placeholder="0"
+                value={options.retries}
+                onChange={event => setOption({ retries: event.target.value })}
+              />
             )}
           </Field>
-          <Field label={trans.__('Time limit in minutes')} error={refused.timeout_seconds ?? number(options.timeoutMinutes)}>
+          <Field
+            label={trans.__('Time limit in minutes')}
+            error={refused.timeout_seconds ?? number(options.timeoutMinutes)}
+          >
             {ids => (
-              <input {...ids} type="text" inputMode="decimal" placeholder={trans.__('none')} value={options.timeoutMinutes} onChange={event => setOption({ timeoutMinutes: event.target.value })} />
+              <input
+                {...ids}
+                type="text"
+                inputMode="decimal"
+                placeholder={trans.__('none')}
+                value={options.timeoutMinutes}
+                onChange={event => setOption({ timeoutMinutes: event.target.value })}
+              />
             )}
           </Field>
         </div>

@@ -44,7 +44,10 @@ export function changedValues(parameters: IParameter[], parsed: Record<string, P
   const result: Record<string, unknown> = {};
   for (const parameter of parameters) {
     const value = parsed[parameter.name];
-    if (value?.ok && (parameter.required || JSON.stringify(value.value) !== JSON.stringify(parameter.default ?? null))) {
+    if (
+      value?.ok &&
+      (parameter.required || JSON.stringify(value.value) !== JSON.stringify(parameter.default ?? null))
+    ) {
       result[parameter.name] = value.value;
     }
   }

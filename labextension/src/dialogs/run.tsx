@@ -22,7 +22,9 @@ export function RunDialog({ request, onClose }: { request: IDialogRequest; onClo
     });
   return (
     <DialogShell
-      title={request.rerun ? trans.__('Run %1 again', fileName(request.path)) : trans.__('Run %1', fileName(request.path))}
+      title={
+        request.rerun ? trans.__('Run %1 again', fileName(request.path)) : trans.__('Run %1', fileName(request.path))
+      }
       accept={trans.__('Run')}
       onAccept={accept}
       onClose={onClose}

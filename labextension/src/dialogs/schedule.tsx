@@ -45,12 +45,22 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
       wide
     >
       <div className="hr-columns">
-        <ScheduleBuilder form={when} onChange={change => setWhen(old => ({ ...old, ...change }))} onValid={setValid} refused={form.refused} />
+        <ScheduleBuilder
+          form={when}
+          onChange={change => setWhen(old => ({ ...old, ...change }))}
+          onValid={setValid}
+          refused={form.refused}
+        />
         <div>
           <ParameterFields form={form} />
           <Field label={trans.__('Name')} hint={trans.__('Empty: the notebook’s name.')} error={form.refused.name}>
             {ids => (
-              <input {...ids} type="text" value={form.options.name} onChange={event => form.setOption({ name: event.target.value })} />
+              <input
+                {...ids}
+                type="text"
+                value={form.options.name}
+                onChange={event => form.setOption({ name: event.target.value })}
+              />
             )}
           </Field>
           <OptionFields form={form} />

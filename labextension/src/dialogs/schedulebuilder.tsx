@@ -77,7 +77,11 @@ export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderPr
       <div className="hr-fields-row">
         <Field label={trans.__('Repeats')}>
           {ids => (
-            <select {...ids} value={form.mode} onChange={event => onChange({ mode: event.target.value as ScheduleMode })}>
+            <select
+              {...ids}
+              value={form.mode}
+              onChange={event => onChange({ mode: event.target.value as ScheduleMode })}
+            >
               {modes.map(([mode, label]) => (
                 <option key={mode} value={mode}>
                   {label}
@@ -89,14 +93,25 @@ export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderPr
         {form.mode === 'hourly' && (
           <Field label={trans.__('Minutes past the hour')} error={wrong('cron')}>
             {ids => (
-              <input {...ids} type="number" min={0} max={59} value={form.minute} onChange={event => onChange({ minute: event.target.valueAsNumber })} />
+              <input
+                {...ids}
+                type="number"
+                min={0}
+                max={59}
+                value={form.minute}
+                onChange={event => onChange({ minute: event.target.valueAsNumber })}
+              />
             )}
           </Field>
         )}
         {form.mode === 'weekly' && (
           <Field label={trans.__('On')}>
             {ids => (
-              <select {...ids} value={form.weekday} onChange={event => onChange({ weekday: Number(event.target.value) })}>
+              <select
+                {...ids}
+                value={form.weekday}
+                onChange={event => onChange({ weekday: Number(event.target.value) })}
+              >
                 {days.map(day => (
                   <option key={day} value={day}>
                     {dayName(day)}
@@ -107,27 +122,55 @@ export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderPr
           </Field>
         )}
         {form.mode === 'monthly' && (
-          <Field label={trans.__('On day')} error={wrong('cron')} hint={form.day > 28 ? trans.__('Months without this day are left out.') : null}>
+          <Field
+            label={trans.__('On day')}
+            error={wrong('cron')}
+            hint={form.day > 28 ? trans.__('Months without this day are left out.') : null}
+          >
             {ids => (
-              <input {...ids} type="number" min={1} max={31} value={form.day} onChange={event => onChange({ day: event.target.valueAsNumber })} />
+              <input
+                {...ids}
+                type="number"
+                min={1}
+                max={31}
+                value={form.day}
+                onChange={event => onChange({ day: event.target.valueAsNumber })}
+              />
             )}
           </Field>
         )}
         {timed && (
           <Field label={trans.__('At')} error={form.mode === 'monthly' ? null : wrong('cron')}>
-            {ids => <input {...ids} type="time" value={form.time} onChange={event => onChange({ time: event.target.value })} />}
+            {ids => (
+              <input
+                {...ids}
+                type="time"
+                value={form.time}
+                onChange={event => onChange({ time: event.target.value })}
+              />
+            )}
           </Field>
         )}
         {form.mode === 'interval' && (
           <>
             <Field label={trans.__('Every')} error={wrong('interval_seconds')}>
               {ids => (
-                <input {...ids} type="number" min={1} value={form.every} onChange={event => onChange({ every: event.target.valueAsNumber })} />
+                <input
+                  {...ids}
+                  type="number"
+                  min={1}
+                  value={form.every}
+                  onChange={event => onChange({ every: event.target.valueAsNumber })}
+                />
               )}
             </Field>
             <Field label={trans.__('Unit')}>
               {ids => (
-                <select {...ids} value={form.unit} onChange={event => onChange({ unit: event.target.value as IScheduleForm['unit'] })}>
+                <select
+                  {...ids}
+                  value={form.unit}
+                  onChange={event => onChange({ unit: event.target.value as IScheduleForm['unit'] })}
+                >
                   <option value="minutes">{trans.__('minutes')}</option>
                   <option value="hours">{trans.__('hours')}</option>
                   <option value="days">{trans.__('days')}</option>
@@ -138,17 +181,40 @@ export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderPr
         )}
         {form.mode === 'cron' && (
           <Field label={trans.__('Minute hour day month weekday')} error={wrong('cron')}>
-            {ids => <input {...ids} type="text" spellCheck={false} value={form.cron} onChange={event => onChange({ cron: event.target.value })} />}
+            {ids => (
+              <input
+                {...ids}
+                type="text"
+                spellCheck={false}
+                value={form.cron}
+                onChange={event => onChange({ cron: event.target.value })}
+              />
+            )}
           </Field>
         )}
         {form.mode === 'rrule' && (
           <Field label="RRULE" error={wrong('rrule')}>
-            {ids => <input {...ids} type="text" spellCheck={false} value={form.rrule} onChange={event => onChange({ rrule: event.target.value })} />}
+            {ids => (
+              <input
+                {...ids}
+                type="text"
+                spellCheck={false}
+                value={form.rrule}
+                onChange={event => onChange({ rrule: event.target.value })}
+              />
+            )}
           </Field>
         )}
         {form.mode === 'once' && (
           <Field label={trans.__('At')} error={wrong('at')}>
-            {ids => <input {...ids} type="datetime-local" value={form.at} onChange={event => onChange({ at: event.target.value })} />}
+            {ids => (
+              <input
+                {...ids}
+                type="datetime-local"
+                value={form.at}
+                onChange={event => onChange({ at: event.target.value })}
+              />
+            )}
           </Field>
         )}
       </div>
@@ -158,7 +224,14 @@ export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderPr
       >
         {ids => (
           <>
-            <input {...ids} type="text" list={list} spellCheck={false} value={form.timezone} onChange={event => onChange({ timezone: event.target.value })} />
+            <input
+              {...ids}
+              type="text"
+              list={list}
+              spellCheck={false}
+              value={form.timezone}
+              onChange={event => onChange({ timezone: event.target.value })}
+            />
             <datalist id={list}>
               {known.map(zone => (
                 <option key={zone} value={zone} />

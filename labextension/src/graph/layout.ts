@@ -48,7 +48,11 @@ const MOST_DUMMIES = 60_000;
 const DUMMY_SPACE = 0.5;
 
 /** Longest-path layers; edges that close a circle are taken out first. The answer also says which edges count. */
-export function assignLayers(count: number, sources: number[], targets: number[]): { layer: Int32Array; keep: Uint8Array } {
+export function assignLayers(
+  count: number,
+  sources: number[],
+  targets: number[]
+): { layer: Int32Array; keep: Uint8Array } {
   const keep = withoutCircles(count, sources, targets);
   const layer = new Int32Array(count);
   const waiting = new Int32Array(count);
@@ -240,10 +244,7 @@ export function layout(nodes: ILayoutNode[], edges: [string, string][], options:
     });
   });
   const bends = chains.map(chain =>
-    chain.map((dummy): [number, number] => [
-      offset[layerOf[dummy]] + depth[layerOf[dummy]] / 2,
-      centre[dummy] + shift
-    ])
+    chain.map((dummy): [number, number] => [offset[layerOf[dummy]] + depth[layerOf[dummy]] / 2, centre[dummy] + shift])
   );
   return {
     places,

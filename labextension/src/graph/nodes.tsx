@@ -23,7 +23,7 @@ export interface IGraphContext {
 
 export const GraphContext = React.createContext<IGraphContext | null>(null);
 
-export type GraphNode = Node<{ box: IBox; marked: boolean; dimmed: boolean }>;
+export type GraphNode = Node<{ box: IBox; marked: boolean }>;
 
 function useGraph(id: string): IGraphContext {
   const context = React.useContext(GraphContext)!;
@@ -65,11 +65,14 @@ export const RunNode = React.memo(function RunNode({ data, id }: NodeProps<Graph
     return null;
   }
   const { tone, label } = look(run.state_type, run.state_name);
-  const mark = `${data.marked ? ' hr-mod-marked' : ''}${data.dimmed ? ' hr-mod-dimmed' : ''}`;
+  const mark = data.marked ? ' hr-mod-marked' : '';
   const frame = box.item.open ? ' hr-mod-open' : '';
   const second = [run.state_type === 'COMPLETED' && !run.cached ? '' : label].filter(Boolean).join(' · ');
   return (
-    <div className={`hr-node hr-tone-${tone}${mark}${frame}`} title={run.error_summary ?? run.state_message ?? undefined}>
+    <div
+      className={`hr-node hr-tone-${tone}${mark}${frame}`}
+      title={run.error_summary ?? run.state_message ?? undefined}
+    >
       <div className="hr-node-head">
         <StateIcon type={run.state_type} name={run.state_name} silent={!!second} />
         <div className="hr-node-text">
@@ -98,7 +101,7 @@ export const GroupNode = React.memo(function GroupNode({ data, id }: NodeProps<G
   const runs = membersOf(box.item, context.model.nodes);
   const count = tally(runs);
   const { tone } = look(count.type, count.name);
-  const mark = `${data.marked ? ' hr-mod-marked' : ''}${data.dimmed ? ' hr-mod-dimmed' : ''}`;
+  const mark = data.marked ? ' hr-mod-marked' : '';
   const { trans } = context;
   return (
     <div className={`hr-node hr-mod-group hr-tone-${tone}${mark}${box.item.open ? ' hr-mod-open' : ''}`}>

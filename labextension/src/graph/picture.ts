@@ -44,7 +44,9 @@ function boxText(box: IBox, nodes: ReadonlyMap<string, IRun>, colours: IColours)
     `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="4" fill="${item.open ? 'none' : colours.paper}" stroke="${colour}" stroke-width="1.4"/>` +
     `<g transform="translate(${x + 10} ${head - 9})">${icon}</g>` +
     `<text x="${x + 34}" y="${head}" font-size="13" fill="${colours.text}">${escape(cut(item.title, 22))}</text>` +
-    (item.open ? '' : `<text x="${x + 34}" y="${head + 15}" font-size="11" fill="${colours.faint}">${escape(second)}</text>`)
+    (item.open
+      ? ''
+      : `<text x="${x + 34}" y="${head + 15}" font-size="11" fill="${colours.faint}">${escape(second)}</text>`)
   );
 }
 

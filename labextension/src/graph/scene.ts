@@ -196,7 +196,10 @@ class Arrangement {
       box.layer = layer;
     }
     pending.forEach(({ line }, at) => {
-      this.bends.set(line, result.bends[at].map(([along, across]) => (right ? [along, across] : [across, along])));
+      this.bends.set(
+        line,
+        result.bends[at].map(([along, across]) => (right ? [along, across] : [across, along]))
+      );
       this.owner.set(line, owner);
     });
     return right ? [result.along, result.across] : [result.across, result.along];

@@ -35,7 +35,10 @@ export function useTones(element: React.RefObject<Element>): (tone: Tone | 'fram
   const [theme, setTheme] = React.useState(0);
   React.useEffect(() => {
     const observer = new MutationObserver(() => setTheme(old => old + 1));
-    observer.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-name', 'data-jp-theme-light'] });
+    observer.observe(document.body, {
+      attributes: true,
+      attributeFilter: ['data-jp-theme-name', 'data-jp-theme-light']
+    });
     return () => observer.disconnect();
   }, []);
   return React.useCallback(

@@ -45,7 +45,7 @@ function usePulse(model: RunModel, scene: IScene): Pulse {
     const onNodes = (_: RunModel, ids: ReadonlySet<string>) => {
       const all = new Set(ids);
       for (const id of ids) {
-        for (let item = shown.current.boxes.get(shown.current.shownBy.get(id) ?? '')?.item; item; ) {
+        for (let item = shown.current.boxes.get(shown.current.shownBy.get(id) ?? '')?.item; item;) {
           all.add(item.id);
           item = item.parent ?? undefined;
         }
@@ -59,7 +59,6 @@ function usePulse(model: RunModel, scene: IScene): Pulse {
 }
 
 function toNodes(scene: IScene, marked: string | null): GraphNode[] {
-  const near = new Set(marked ? [marked, ...(scene.next.get(marked) ?? []), ...(scene.previous.get(marked) ?? [])] : []);
   return [...scene.boxes.values()]
     .sort((a, b) => a.depth - b.depth)
     .map(box => ({
@@ -71,7 +70,7 @@ function toNodes(scene: IScene, marked: string | null): GraphNode[] {
       measured: { width: box.width, height: box.height },
       zIndex: box.depth,
       focusable: false,
-      data: { box, marked: box.item.id === marked, dimmed: marked !== null && !near.has(box.item.id) && !box.item.open }
+      data: { box, marked: box.item.id === marked }
     }));
 }
 
@@ -115,7 +114,11 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     [model, model.structure, options]
   );
   const pulse = usePulse(model, scene);
-  const shownSelected = selected ? (scene.boxes.has(selected) ? selected : (scene.shownBy.get(selected) ?? null)) : null;
+  const shownSelected = selected
+    ? scene.boxes.has(selected)
+      ? selected
+      : (scene.shownBy.get(selected) ?? null)
+    : null;
   const marked = focused && scene.boxes.has(focused) ? focused : shownSelected;
   const nodes = React.useMemo(() => toNodes(scene, marked), [scene, marked]);
   const spoken = useSpoken(scene, model, marked);
@@ -188,10 +191,17 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     const { clientWidth: width, clientHeight: height } = frame.current;
     const zoom = Math.min(1, (width - 48) / scene.width, (height - 48) / scene.height);
     const readable = Math.max(zoom, 0.55);
-    const x = scene.width * readable < width ? (width - scene.width * readable) / 2 : 24;
-    const y = scene.height * readable < height ? (height - scene.height * readable) / 2 : 24;
+    const box = shownSelected ? scene.boxes.get(shownSelected) : undefined;
+    const start = (full: number, view: number, from: number, length: number) => {
+      if (full * readable < view) {
+        return (view - full * readable) / 2;
+      }
+      return Math.min(24, Math.max(view - 24 - full * readable, view / 2 - (from + length / 2) * readable));
+    };
+    const x = start(scene.width, width, box?.x ?? 0, box?.width ?? 0);
+    const y = start(scene.height, height, box?.y ?? 0, box?.height ?? 0);
     void flow.setViewport({ x, y, zoom: readable });
-  }, [flow, scene, size]);
+  }, [flow, scene, size, shownSelected]);
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if ((event.target as HTMLElement).tagName === 'INPUT' || event.ctrlKey || event.metaKey || event.altKey) {
@@ -227,7 +237,15 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
   const picture = () => {
     const element = frame.current!;
     const name = model.run ? runName(model.run) : model.id;
-    return { name, svg: toSvg(scene, model.nodes, coloursOf(element, tone => readTone(element, tone)), name) };
+    return {
+      name,
+      svg: toSvg(
+        scene,
+        model.nodes,
+        coloursOf(element, tone => readTone(element, tone)),
+        name
+      )
+    };
   };
   const savePicture = (kind: 'svg' | 'png') => {
     const { name, svg } = picture();
@@ -266,7 +284,9 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
         tabIndex={0}
         role="application"
         aria-roledescription={trans.__('flow graph')}
-        aria-label={trans.__('Flow graph: arrow keys go along the edges, Enter shows a task, Space opens a group, slash searches')}
+        aria-label={trans.__(
+          'Flow graph: arrow keys go along the edges, Enter shows a task, Space opens a group, slash searches'
+        )}
         onKeyDown={onKeyDown}
       >
         <ReactFlow
@@ -307,10 +327,20 @@ function SaveMenu({ onSave }: { onSave: (kind: 'svg' | 'png') => void }): JSX.El
   const { trans } = useServices().host;
   return (
     <>
-      <button type="button" className="hr-button hr-mod-wordy" onClick={() => onSave('svg')} title={trans.__('Save the graph as SVG')}>
+      <button
+        type="button"
+        className="hr-button hr-mod-wordy"
+        onClick={() => onSave('svg')}
+        title={trans.__('Save the graph as SVG')}
+      >
         SVG
       </button>
-      <button type="button" className="hr-button hr-mod-wordy" onClick={() => onSave('png')} title={trans.__('Save the graph as PNG')}>
+      <button
+        type="button"
+        className="hr-button hr-mod-wordy"
+        onClick={() => onSave('png')}
+        title={trans.__('Save the graph as PNG')}
+      >
         PNG
       </button>
     </>

@@ -207,7 +207,9 @@ export function LogView({ run, nodeId, compact }: ILogViewProps): JSX.Element {
           ))}
         </select>
         <span className="hr-grow" />
-        {!compact && <span className="hr-muted">{trans._n('%1 line', '%1 lines', model.total, model.total.toLocaleString())}</span>}
+        {!compact && (
+          <span className="hr-muted">{trans._n('%1 line', '%1 lines', model.total, model.total.toLocaleString())}</span>
+        )}
         <IconButton icon="wrap" label={trans.__('Wrap long lines')} pressed={wrap} onClick={() => setWrap(!wrap)} />
         <IconButton
           icon="copy"

@@ -30,7 +30,10 @@ export class LogModel extends Model {
     this.restart();
   }
 
+  /** Lines to show: all, or those that the filter leaves. */
   total = 0;
+  /** Lines of the log, whatever the filter. */
+  unfiltered = 0;
   /** Lines that match the search, while there is one. */
   matches: number | null = null;
   loading = true;
@@ -80,7 +83,7 @@ export class LogModel extends Model {
 
   /** The whole log as the server writes it to a file. */
   downloadUrl(format: 'text' | 'jsonl'): string {
-    return this.manager.api.url(`/runs/${this.runId}/logs/download`, { format, run_id: this._filter.runId });
+    return this.manager.api.url(`/runs/${this._filter.runId ?? this.runId}/logs/download`, { format });
   }
 
   dispose(): void {
@@ -120,8 +123,9 @@ export class LogModel extends Model {
       this.chunks.delete(chunk);
       this.chunks.set(chunk, page.lines);
       this.trim();
-      this.total = page.total;
-      this.matches = search ? (page.matches ?? page.total) : null;
+      this.unfiltered = page.total;
+      this.total = page.matches ?? page.total;
+      this.matches = search ? this.total : null;
       this.error = null;
     } catch (error) {
       if (signal.aborted) {

@@ -1,7 +1,8 @@
 /** The schedule builder: what a person chose, and the body that says it to the server. */
 import { instantOf, ownZone } from '../pure/zone';
 
-export type ScheduleMode = 'hourly' | 'daily' | 'weekdays' | 'weekly' | 'monthly' | 'interval' | 'cron' | 'rrule' | 'once';
+export type ScheduleMode =
+  'hourly' | 'daily' | 'weekdays' | 'weekly' | 'monthly' | 'interval' | 'cron' | 'rrule' | 'once';
 
 export interface IScheduleForm {
   mode: ScheduleMode;

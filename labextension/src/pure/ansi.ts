@@ -34,10 +34,11 @@ const PLAIN: IStyle = {
 
 const NAMES = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'];
 // ESC [ parameters m; C1's one-byte CSI means the same.
-// eslint-disable-next-line no-control-regex
+
 const SGR = /(?:\u001b\[|\u009b)([0-9;:]*)m/g;
-// eslint-disable-next-line no-control-regex
-const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/g;
+
+const UNSAFE =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/g;
 
 function visible(character: string): string {
   const code = character.charCodeAt(0);

@@ -1,6 +1,6 @@
 /** Addresses in text that may be followed: http, https and mailto, nothing else (reliability.md S-33). */
 
-const ADDRESS = /\b(?:https?:\/\/|mailto:)[^\s<>"'`\u0000-\u001f]+/gi; // eslint-disable-line no-control-regex
+const ADDRESS = /\b(?:https?:\/\/|mailto:)[^\s<>"'`\u0000-\u001f]+/gi;
 const ALLOWED = ['http:', 'https:', 'mailto:'];
 
 /** The address if it may be a link, else null. */

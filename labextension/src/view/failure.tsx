@@ -10,7 +10,11 @@ export function tracebackText(run: IFullRun): string {
   return Array.isArray(traceback) ? traceback.join('\n') : (traceback ?? '');
 }
 
-export function Failure(props: { run: IFullRun; onCell?: (cellId: string) => void; open?: boolean }): JSX.Element | null {
+export function Failure(props: {
+  run: IFullRun;
+  onCell?: (cellId: string) => void;
+  open?: boolean;
+}): JSX.Element | null {
   const { host } = useServices();
   const { trans } = host;
   const { error } = props.run;

@@ -69,7 +69,9 @@ function Cell({ cell, code }: { cell: ICellOutputs; code: boolean }): JSX.Elemen
       {cell.outputs.map((output, at) => (
         <Output key={at} output={output} />
       ))}
-      {cell.truncated && <p className="hr-muted">{trans.__('The output is longer; the output notebook has all of it.')}</p>}
+      {cell.truncated && (
+        <p className="hr-muted">{trans.__('The output is longer; the output notebook has all of it.')}</p>
+      )}
     </section>
   );
 }

@@ -10,7 +10,7 @@ const PICTURES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'];
 const FRAME_HEIGHT = 320;
 /** Nothing is loaded from anywhere; styles within the output still work. */
 const POLICY =
-  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">";
+  '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'; img-src data:">';
 
 function textOf(value: unknown): string {
   if (Array.isArray(value)) {

@@ -90,7 +90,9 @@ function NoRuns({ filtered }: { filtered: boolean }): JSX.Element {
     <Empty title={trans.__('Nothing has run yet')}>
       <p>
         {inLab
-          ? trans.__('Right-click a notebook in the file browser and choose “Run with parameters…”, or begin a cell with')
+          ? trans.__(
+              'Right-click a notebook in the file browser and choose “Run with parameters…”, or begin a cell with'
+            )
           : trans.__('Run a notebook from the command line:')}
       </p>
       <pre>{inLab ? '%load_ext headrace\n%%task' : 'headrace run notebook.ipynb'}</pre>

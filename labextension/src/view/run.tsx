@@ -33,6 +33,11 @@ interface IRunViewProps {
 
 /** The part that failed first: where a person wants to look. */
 function failedNode(model: RunModel): string | null {
+  const cellId = model.run?.error?.cell_id;
+  const named = cellId ? cellNode(model, cellId) : null;
+  if (named) {
+    return named;
+  }
   const failed = [...model.nodes.values()].filter(
     run => (run.state_type === 'FAILED' || run.state_type === 'CRASHED') && run.state_name !== 'UpstreamFailed'
   );
@@ -41,7 +46,13 @@ function failedNode(model: RunModel): string | null {
   return deepest[0]?.id ?? null;
 }
 
-function Page(props: { model: RunModel; run: IFullRun; tab: string; node: string | null; select: (id: string | null) => void }) {
+function Page(props: {
+  model: RunModel;
+  run: IFullRun;
+  tab: string;
+  node: string | null;
+  select: (id: string | null) => void;
+}) {
   const trans = useTrans();
   const { model, run, tab, node, select } = props;
   switch (tab) {
@@ -141,7 +152,9 @@ export function RunView(props: IRunViewProps): JSX.Element {
     <div className="hr-runview hr-root">
       <Banner />
       <RunHeader model={model} run={run} onParameters={() => setTab('parameters')} onDeleted={props.onDeleted} />
-      {failed && !beside && <Failure run={run} onCell={cellId => setNode(cellNode(model, cellId))} open={!run.error?.cell_id} />}
+      {failed && !beside && (
+        <Failure run={run} onCell={cellId => setNode(cellNode(model, cellId))} open={!run.error?.cell_id} />
+      )}
       <Tabs label={trans.__('Parts of the run')} tabs={tabs} current={tab} onChange={setTab} idPrefix={id} />
       <div className={`hr-runview-body${beside ? ' hr-mod-beside' : ''}`}>
         <div className="hr-runview-page" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-tab-${tab}`}>

@@ -25,7 +25,11 @@ function When({ run, running }: { run: IRun; running: boolean }): JSX.Element {
   const soon = !isFinal(run.state_type) && !run.started_at;
   return (
     <span title={exact(at)}>
-      {soon ? fromNow(run.scheduled_at ?? at, now) : Date.now() - Date.parse(at ?? '') < 864e5 ? fromNow(at, now) : when(at, now)}
+      {soon
+        ? fromNow(run.scheduled_at ?? at, now)
+        : Date.now() - Date.parse(at ?? '') < 864e5
+          ? fromNow(at, now)
+          : when(at, now)}
     </span>
   );
 }

@@ -94,7 +94,9 @@ export function Schedules({ model }: { model: SchedulesModel }): JSX.Element {
       <Empty title={trans.__('No schedules')}>
         <p>
           {inLab
-            ? trans.__('Right-click a notebook in the file browser and choose “Schedule…” to run it every morning, each hour or on any cron rule.')
+            ? trans.__(
+                'Right-click a notebook in the file browser and choose “Schedule…” to run it every morning, each hour or on any cron rule.'
+              )
             : trans.__('Make one in JupyterLab, or with “headrace schedule”.')}
         </p>
       </Empty>

@@ -13,7 +13,10 @@ import { StateIcon } from './icons';
 const ROW = 26;
 /** Node changes redraw the rows at most this often. */
 const EVERY_MS = 250;
-const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+const STEPS = [
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
+  14400, 43200, 86400
+];
 
 /** A step between marks so that there are at most this many. */
 export function tickStep(seconds: number, most: number): number {
@@ -22,7 +25,9 @@ export function tickStep(seconds: number, most: number): number {
 
 function byStart(nodes: ReadonlyMap<string, IRun>): IRun[] {
   const key = (run: IRun) => run.started_at ?? '~';
-  return [...nodes.values()].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : (a.cell_index ?? 0) - (b.cell_index ?? 0)));
+  return [...nodes.values()].sort((a, b) =>
+    key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : (a.cell_index ?? 0) - (b.cell_index ?? 0)
+  );
 }
 
 function useRows(model: RunModel): IRun[] {

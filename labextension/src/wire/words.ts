@@ -1,15 +1,7 @@
 /** The words of docs/developer/wire.md as types: what the server says. */
 
 export type StateType =
-  | 'SCHEDULED'
-  | 'PENDING'
-  | 'RUNNING'
-  | 'PAUSED'
-  | 'CANCELLING'
-  | 'COMPLETED'
-  | 'FAILED'
-  | 'CANCELLED'
-  | 'CRASHED';
+  'SCHEDULED' | 'PENDING' | 'RUNNING' | 'PAUSED' | 'CANCELLING' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'CRASHED';
 
 export type RunKind = 'flow' | 'task' | 'notebook' | 'cell';
 
