@@ -122,10 +122,12 @@ describe('layout', () => {
     const graph = layered(1000, width);
     layout(nodes(1000), graph, OPTIONS);
     const times: number[] = [];
-    for (let round = 0; round < 3; round += 1) {
-      const start = performance.now();
+    // The best of several, in processor time: the machine may be busy with other things.
+    for (let round = 0; round < 8; round += 1) {
+      const start = process.cpuUsage();
       layout(nodes(1000), graph, OPTIONS);
-      times.push(performance.now() - start);
+      const used = process.cpuUsage(start);
+      times.push((used.user + used.system) / 1000);
     }
     expect(Math.min(...times)).toBeLessThan(50);
     const rows = new Map<number, number[]>();

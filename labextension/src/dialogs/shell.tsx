@@ -24,10 +24,14 @@ export function DialogShell(props: IShellProps): JSX.Element {
     const element = dialog.current!;
     const before = document.activeElement as HTMLElement | null;
     element.showModal();
+    // The browser would choose the button that closes: the answer, or the first field once it is there, is nearer.
+    element.querySelector<HTMLElement>(props.danger ? '.hr-dialog-button' : '.hr-mod-accept')?.focus();
     return () => {
       element.close();
       before?.focus?.();
     };
+    // Only once: later answers must not move the focus.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, []);
   return (
     <dialog

@@ -13,7 +13,7 @@ import { GraphContext, GroupNode, RunNode, type GraphNode } from './nodes';
 import { coloursOf, save, toPng, toSvg } from './picture';
 import { Pulse } from './pulse';
 import { reveal } from './reveal';
-import { buildScene, type Direction, type IBox, type IScene } from './scene';
+import { buildScene, NODE_HEIGHT, NODE_WIDTH, type Direction, type IBox, type IScene } from './scene';
 import { NodeSearch } from './search';
 import { readTone, stateOf } from './tones';
 import { firstItem, stepOf, walk } from './walk';
@@ -21,6 +21,10 @@ import { firstItem, stepOf, walk } from './walk';
 const NODE_TYPES = { run: RunNode, group: GroupNode };
 /** More siblings than this of one definition are drawn as one node. */
 const MAP_LIMIT = 8;
+/** The first picture is not smaller than this, so that names can be read. */
+const READABLE = 0.75;
+/** After a choice the panel beside opens and the graph narrows: that long the choice is kept in view. */
+const SETTLE_MS = 700;
 /** From here on names cannot be read: nodes become plain coloured boxes. */
 const FAR = 0.38;
 
@@ -190,7 +194,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     drawn.current = true;
     const { clientWidth: width, clientHeight: height } = frame.current;
     const zoom = Math.min(1, (width - 48) / scene.width, (height - 48) / scene.height);
-    const readable = Math.max(zoom, 0.55);
+    const readable = Math.max(zoom, READABLE);
     const box = shownSelected ? scene.boxes.get(shownSelected) : undefined;
     const start = (full: number, view: number, from: number, length: number) => {
       if (full * readable < view) {
@@ -202,6 +206,24 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     const y = start(scene.height, height, box?.y ?? 0, box?.height ?? 0);
     void flow.setViewport({ x, y, zoom: readable });
   }, [flow, scene, size, shownSelected]);
+
+  // What was chosen elsewhere, or lost its place to the panel beside, comes back into view.
+  const chosen = React.useRef({ id: shownSelected, at: 0 });
+  React.useEffect(() => {
+    if (chosen.current.id !== shownSelected) {
+      chosen.current = { id: shownSelected, at: Date.now() };
+    }
+    const box = shownSelected ? scene.boxes.get(shownSelected) : undefined;
+    if (!box || !drawn.current || !frame.current || Date.now() - chosen.current.at > SETTLE_MS) {
+      return;
+    }
+    const { x, y, zoom } = flow.getViewport();
+    const [left, top] = [box.x * zoom + x, box.y * zoom + y];
+    const { clientWidth, clientHeight } = frame.current;
+    if (left < 0 || top < 0 || left + NODE_WIDTH * zoom > clientWidth || top + NODE_HEIGHT * zoom > clientHeight) {
+      show(box, zoom);
+    }
+  }, [flow, scene, show, shownSelected, size]);
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if ((event.target as HTMLElement).tagName === 'INPUT' || event.ctrlKey || event.metaKey || event.altKey) {
@@ -308,7 +330,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
           onNodeDoubleClick={(_, node) => toggle(node.id)}
           onPaneClick={() => select(null)}
           zoomOnDoubleClick={false}
-          proOptions={{ hideAttribution: true }}
+          attributionPosition="bottom-left"
         >
           <EdgesCanvas scene={scene} selected={marked} />
           {scene.boxes.size > 12 && <Minimap scene={scene} model={model} label={trans.__('Overview of the graph')} />}
