@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ast
 
-from headrace.core.dataflow.expressions import ExpressionWalker
+from headrace.core.dataflow.calls import CallWalker
 
 _NAMESPACE_BUILTINS = frozenset({"globals", "locals", "vars", "dir"})
 _CODE_BUILTINS = frozenset({"exec", "eval"})
 
 
-def visit_special(walker: ExpressionWalker, node: ast.Call, name: str) -> bool:
+def visit_special(walker: CallWalker, node: ast.Call, name: str) -> bool:
     """Visit a call of a builtin that works on code or namespaces.
 
     Literal code is analysed as what it is; code that is not written there makes the cell opaque.
 
     Parameters
     ----------
-    walker : ExpressionWalker
+    walker : CallWalker
     node : ast.Call
     name : str
         The builtin.
@@ -50,7 +50,7 @@ def visit_special(walker: ExpressionWalker, node: ast.Call, name: str) -> bool:
     return False
 
 
-def namespace_method(walker: ExpressionWalker, node: ast.Call, func: ast.Attribute) -> bool:
+def namespace_method(walker: CallWalker, node: ast.Call, func: ast.Attribute) -> bool:
     """Visit `globals().get("name")` and the like; True where that was such a call."""
     if not walker.is_namespace(func.value):
         return False

@@ -1,0 +1,163 @@
+"""Calls: what they are known to change, which files they read, and which only the code behind them can tell."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import ClassVar
+
+from headrace.core.dataflow.code import CodeWalker
+from headrace.core.dataflow.expressions import Todo, chain_root
+from headrace.core.dataflow.files import note_files
+from headrace.core.dataflow.mutations import (
+    AMBIENT,
+    CONSUMERS,
+    CONTAINER_CLASSES,
+    CONTAINER_METHODS,
+    MUTATING_BUILTINS,
+    MUTATING_FUNCTIONS,
+    OUT_KEYWORDS,
+    PURE_TWINS,
+    mutates_receiver,
+)
+from headrace.core.dataflow.names import CALLEE, ROOT, VALUE
+from headrace.core.dataflow.records import Argument, CallSite, Deferred
+from headrace.core.dataflow.sites import changed_by
+from headrace.core.dataflow.state import NO_KEYS, Keys, outer_names
+
+
+class CallWalker(CodeWalker):
+    """Responsibilities: judging calls."""
+
+    def _call(self, node: ast.Call) -> list[Todo]:
+        func = node.func
+        todo: list[Todo] = []
+        for argument in node.args:
+            self.used(argument)
+        if isinstance(func, ast.Name):
+            name = func.id
+            if self.is_ambient(name):
+                if self.special_call(node, name):
+                    return []
+                if name in CONSUMERS:
+                    start = len(self.uses)
+                    self.load(name, CALLEE)
+                    self.changed_arguments(node, name, None)
+                    return [*node.args, *node.keywords, lambda: self._forget_uses(start)]
+            self.load(name, CALLEE)
+            note_files(self, node, name, None)
+            self.changed_arguments(node, name, None)
+            self.note_site(node, name, None, NO_KEYS)
+        elif isinstance(func, ast.Attribute):
+            if self.shell_call(node, func):
+                return []
+            root = chain_root(func)
+            if root is None:
+                self.used(func.value)
+                todo.append(func.value)
+            else:
+                self.load(root, ROOT)
+            self._method(node, func, root)
+        else:
+            todo.append(func)
+        start = len(self.uses)
+        return [*todo, *node.args, *node.keywords, lambda: self._changed_by_inline(node, start)]
+
+    def _forget_uses(self, start: int) -> None:
+        del self.uses[start:]
+
+    def _method(self, node: ast.Call, func: ast.Attribute, root: str | None) -> None:
+        method = func.attr
+        direct = isinstance(func.value, ast.Name)
+        module = root is not None and self.is_module(root) and (direct or method not in CONTAINER_METHODS)
+        receiver = self.roots(func.value)
+        if not module:
+            inplace = any(k.arg == "inplace" and is_true(k.value) for k in node.keywords)
+            known = mutates_receiver(method) and not (method in PURE_TWINS and id(node) in self.used_values)
+            if inplace or known:
+                self.mutate(receiver, strong=inplace or not direct)
+            if direct and root in CONTAINER_CLASSES and node.args and mutates_receiver(method):
+                self.mutate(self.roots(node.args[0]), strong=True)
+        elif method == "seed":
+            self.mutate(self.roots_of_name(root or ""), strong=True)
+        if method == "at" and node.args:  # a ufunc's unbuffered in-place operation: np.add.at(x, i, v)
+            self.mutate(self.roots(node.args[0]), strong=True)
+        note_files(self, node, method, func.value)
+        self.changed_arguments(node, method, func.value)
+        self.note_site(node, root or "", method, NO_KEYS if module else receiver)
+
+    def changed_arguments(self, node: ast.Call, name: str, base: ast.AST | None) -> None:
+        """Put on record the arguments that a known function changes (`random.shuffle(x)`, `out=x`)."""
+        positions = MUTATING_FUNCTIONS.get(name)
+        if positions is not None and (base is not None or name in MUTATING_BUILTINS or not self.is_ambient(name)):
+            for position in positions:
+                if position < len(node.args):
+                    self.mutate(self.roots(node.args[position]), strong=True)
+        for keyword in node.keywords:
+            if keyword.arg in OUT_KEYWORDS:
+                self.mutate(self.roots(keyword.value), strong=True)
+            elif keyword.arg == "inplace" and base is not None and is_true(keyword.value) and node.args:
+                self.mutate(self.roots(node.args[0]), strong=True)
+
+    def note_site(self, node: ast.Call, callee: str, method: str | None, receiver: Keys) -> None:
+        """Put a call on record whose effect on its arguments depends on code of the notebook."""
+        if method is None and callee in AMBIENT and self.is_ambient(callee) and callee not in ("map", "filter"):
+            return
+        arguments = []
+        for place, argument in (
+            *((-1 if isinstance(a, ast.Starred) else i, a) for i, a in enumerate(node.args)),
+            *((k.arg or -1, k.value) for k in node.keywords),
+        ):
+            if isinstance(argument, ast.Constant):
+                continue
+            roots = self.roots(argument)
+            if roots:
+                arguments.append(Argument(place=place, names=outer_names(roots), params=self._params(roots)))
+        code = frozenset(a.id for a in node.args if isinstance(a, ast.Name) and self.key(a.id) == a.id)
+        key = self.key(callee) if callee else callee
+        if type(key) is tuple:
+            if method is not None and not isinstance(node.func, ast.Name):
+                for name in self._params(receiver):
+                    self.unit.self_calls.add((name, method))
+            callee = ""
+        if not arguments and not receiver:
+            return
+        site = CallSite(
+            callee=callee,
+            method=method,
+            receiver=outer_names(receiver),
+            receiver_params=self._params(receiver),
+            arguments=tuple(arguments),
+            code=code,
+        )
+        self.unit.sites.append(site)
+        if self.unit is self.cell and self.code:
+            self.mutate(frozenset(changed_by(site, lambda n: self.code.get(n, ()))), strong=True)
+
+    def _params(self, roots: Keys) -> frozenset[str]:
+        return frozenset(k[1] for k in roots if type(k) is tuple)
+
+    def _changed_by_inline(self, node: ast.Call, start: int) -> None:
+        """A lambda written as an argument may change what the call gives it (`frame.pipe(lambda d: d.insert(…))`)."""
+        for how, what in self.uses[start:]:
+            if how == VALUE and isinstance(what, Deferred) and what.mutates_params:
+                given: list[ast.AST] = [*node.args, *(k.value for k in node.keywords)]
+                if isinstance(node.func, ast.Attribute):
+                    given.append(node.func.value)
+                self.mutate(self.all_roots(given), strong=True)
+                return
+
+    handlers: ClassVar[dict[type[ast.AST], Callable[..., list[Todo]]]] = {**CodeWalker.handlers, ast.Call: _call}
+
+    # what the walker's last floor adds
+
+    def special_call(self, node: ast.Call, name: str) -> bool:
+        raise NotImplementedError
+
+    def shell_call(self, node: ast.Call, func: ast.Attribute) -> bool:
+        raise NotImplementedError
+
+
+def is_true(node: ast.AST) -> bool:
+    """Tell whether an argument may be true: only a literal false value is not."""
+    return not isinstance(node, ast.Constant) or bool(node.value)
