@@ -10,7 +10,6 @@
     │   │   └── ParameterTypeError       … refused before a flow's body started
     │   ├── InvalidSchedule              a schedule cannot be
     │   ├── InvalidNotebook              a notebook cannot be read or has a fault
-    │   ├── CellSyntaxError              a cell is no Python (defined in core/dataflow)
     │   ├── UnknownKernel                a kernelspec is not installed
     │   ├── CycleError                   dependencies go round in a circle
     │   ├── MappingLengthMismatch        `.map` was given iterables of different lengths

@@ -46,10 +46,7 @@ UNPICKLERS = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib", "_
 RUNNER = ("headrace.server.runner",)
 LONGEST_FILE = 450
 #: Files that may be longer, with the reason. Empty on purpose.
-LONG_FILES: dict[str, str] = {
-    "extension/core/dataflow/expressions.py": "one method for each kind of expression: split by groups of nodes",
-    "extension/core/dataflow/statements.py": "one method for each kind of statement: split by groups of nodes",
-}
+LONG_FILES: dict[str, str] = {}
 BARE = {"extension", "server", "kernel_magic"}
 
 
