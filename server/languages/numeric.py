@@ -6,6 +6,7 @@ from typing import Any
 
 from papermill import translators as papermill
 
+from headrace.core.errors import InvalidParameter
 from headrace.server.languages.base import EXACT, SAFE, Dialect, coded, octal, runs, utf16_units, words
 
 
@@ -19,6 +20,19 @@ class R(Dialect, papermill.RTranslator):
         "if else repeat while function for next break TRUE FALSE NULL Inf NaN NA NA_integer_ NA_real_ NA_complex_"
         " NA_character_ in"
     )
+    piece = 400
+    """Characters in one literal: R's reader breaks escapes where a source line is longer than 4,096 bytes."""
+
+    def text(self, value: str) -> str:
+        if len(value) <= self.piece:
+            return super().text(value)
+        pieces = (super(R, self).text(value[at : at + self.piece]) for at in range(0, len(value), self.piece))
+        return f"paste0(\n{','.join(f'{piece}{chr(10)}' for piece in pieces)})"
+
+    def mapping(self, value: dict[str, Any], name: str) -> str:
+        if any(len(key) > self.piece for key in value):
+            raise InvalidParameter(f"parameter {name!r} has a key of more than {self.piece} characters", field=name)
+        return super().mapping(value, name)
 
     def shape_list(self, items: list[str]) -> str:
         return f"list({', '.join(items)})"
