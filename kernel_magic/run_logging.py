@@ -56,6 +56,8 @@ class ConsoleHandler(logging.StreamHandler):  # type: ignore[type-arg]
     def emit(self, record: logging.LogRecord) -> None:
         if logging.getLogger().handlers or not hasattr(record, "headrace_name"):
             return
+        if hasattr(record, "headrace_recorded") and getattr(record.headrace_run, "kind", "") == "cell":  # type: ignore[attr-defined]
+            return  # a cell shows its own failures, where they happened
         self.stream = sys.stderr
         super().emit(record)
 

@@ -159,6 +159,7 @@ class CellAttempt:
         self._result = result
         self._statements = statements
         self._held: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self._folded: list[dict[str, str]] = []
         self._attempts = 0
         ours = cell.metadata.get("headrace")
         self._handed: dict[str, Any] = ours if isinstance(ours, dict) and "run_id" in ours else {}
@@ -295,10 +296,14 @@ class CellAttempt:
         """Show a failed attempt that was tried again, folded."""
         error = held[0][0][1]
         text = f"attempt {self._attempts} failed: {type(error).__name__}: {one_line(error)}; trying again"
+        # What a failed attempt showed goes; its error stays, folded.
+        self._shell.display_pub.clear_output(wait=True)
         lines = self._shell.InteractiveTB.structured_traceback(*held[0][0], tb_offset=1)
         plain = _ANSI.sub("", "\n".join(lines))
         page = f"<details><summary>{html.escape(text)}</summary><pre>{html.escape(plain)}</pre></details>"
-        self._shell.display_pub.publish({"text/plain": text, "text/html": page})
+        self._folded.append({"text/plain": text, "text/html": page})
+        for bundle in self._folded:
+            self._shell.display_pub.publish(bundle)
 
     def _show_end(self, state: State) -> None:
         """Show the error that stands at the end, as IPython shows any; or why the cell was skipped."""

@@ -26,6 +26,8 @@ from headrace.server.runner.stopping import Stopper
 
 #: A kernel that adopted a cell has this long after its reply to have written how it ended, seconds.
 ADOPTION_SECONDS = 2.0
+#: So long after the limits of all its attempts the runner ends a task that its kernel could not end, seconds.
+KERNEL_GRACE_SECONDS = 10.0
 
 
 class CellLoop:
@@ -208,6 +210,9 @@ class CellLoop:
     async def _execute(self, cell: CellRun, code: str | None) -> Ending:
         plan = cell.plan
         limit = plan.options.timeout_seconds or self._spec.cell_timeout_seconds
+        if code is None and plan.task is not None and plan.options.timeout_seconds:
+            # The kernel keeps the limit of a task that it adopts; we step in only where it cannot.
+            limit = plan.options.timeout_seconds * (plan.options.retries + 1) + KERNEL_GRACE_SECONDS
         request = {
             "headrace": {
                 "run_id": plan.run_id,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebooks import cell_runs, code, read, run, states, stored, texts, write
+from notebooks import cell_runs, code, read, run, states, stored, texts, without_headrace, write
 from waiting import wait_until
 
 from headrace.core.ids import new_id
@@ -49,8 +49,8 @@ def test_a_task_is_retried_where_the_kernel_has_no_headrace(
     cell: dict[str, Any], data_dir: Path, tmp_path: Path
 ) -> None:
     source = write(tmp_path / "in.ipynb", "%load_ext headrace", cell, "print('after')")
-    # A path without our package: the kernel cannot import it, the runner serves the task's options itself.
-    result = run(source, tmp_path / "out.ipynb", cwd=str(tmp_path), env={"PYTHONPATH": ""})
+    # The runner serves the task's options itself.
+    result = run(source, tmp_path / "out.ipynb", cwd=str(tmp_path), env=without_headrace(tmp_path))
     assert result.ending.exit_code == 0, result.ending.message
     _load, flaky, after = cell_runs(result.run.id)
     assert (flaky.name, flaky.attempt, flaky.state_name) == ("flaky", 3, "Completed")
@@ -68,7 +68,7 @@ def test_a_task_that_is_late_is_interrupted_and_tried_again(data_dir: Path, tmp_
         "%%task slow --timeout-seconds 0.5 --retries 1\ntries.append(1)\ntime.sleep(60 if len(tries) == 1 else 0)",
         "print(len(tries))",
     )
-    result = run(source, tmp_path / "out.ipynb", env={"PYTHONPATH": ""})
+    result = run(source, tmp_path / "out.ipynb", env=without_headrace(tmp_path))
     assert states(result.run.id) == [("COMPLETED", "Completed")] * 3
     assert texts(read(tmp_path / "out.ipynb")["cells"][2]["outputs"]) == "2\n"
 

@@ -82,3 +82,24 @@ def read(path: Path | str) -> dict[str, Any]:
     """Return a notebook file's content."""
     found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     return found
+
+
+def without_headrace(folder: Path) -> dict[str, str]:
+    """Return the environment of a kernel that cannot import Headrace, though its interpreter has it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where a `sitecustomize.py` may be written.
+    """
+    place = folder / "no-headrace"
+    place.mkdir(exist_ok=True)
+    (place / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'headrace':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+    )
+    return {"PYTHONPATH": str(place)}

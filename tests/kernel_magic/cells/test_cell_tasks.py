@@ -90,12 +90,18 @@ def test_an_error_is_shown_as_ipython_shows_it_with_the_users_own_line(kernel: K
 
 def test_a_failed_cell_is_tried_again_and_the_error_before_is_folded(kernel: Kernel, store: Store) -> None:
     kernel.run("tries = 0")
-    said = kernel.run("%%task flaky --retries 3\ntries += 1\nif tries < 3:\n    raise OSError('<b>not yet</b>')\ntries")
+    said = kernel.run(
+        "%%task flaky --retries 3\ntries += 1\nif tries < 3:\n    print('try', tries); raise OSError('<b>not yet</b>')\ntries"
+    )
     assert (said.status, said.result) == ("ok", "3")
     assert not said.error
     folded = [d["text/html"] for d in said.displays if "<details>" in d.get("text/html", "")]
-    assert len(folded) == 2
     assert "&lt;b&gt;not yet" in folded[0]
+    outputs = store.logs.outputs(newest(store, "flaky").id)
+    kept = [o["data"]["text/plain"].partition(":")[0] for o in outputs if o["output_type"] == "display_data"]
+    assert kept == ["attempt 1 failed", "attempt 2 failed"]
+    assert "AwaitingRetry" not in said.text
+    assert "WARNING" not in said.text
     run = newest(store, "flaky")
     assert (run.state_name, run.attempt) == ("Completed", 3)
     names = [e.state_name for e in store.runs.history(run.id)]

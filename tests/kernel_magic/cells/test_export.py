@@ -36,6 +36,7 @@ def write(path: Path, *sources: str, tags: dict[int, list[str]] | None = None) -
     return path
 
 
+@pytest.mark.lab
 def test_the_exported_script_computes_what_the_notebook_computes(data_dir: Path, tmp_path: Path) -> None:
     script = tmp_path / "montreal.py"
     script.write_text(export(BINDER / "montreal-cycling.ipynb"))
@@ -47,6 +48,7 @@ def test_the_exported_script_computes_what_the_notebook_computes(data_dir: Path,
     assert {"load_bikes", "clean", "daily_weather", "join", "fit", "report"} <= names
 
 
+@pytest.mark.lab
 def test_a_notebook_is_a_flow_with_parameters_for_scripts_and_tests(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +94,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         export(tmp_path / "x.ipynb")
 
 
+@pytest.mark.lab
 def test_a_stripped_notebook_has_nothing_of_ours_and_runs(tmp_path: Path) -> None:
     notebook: dict[str, Any] = json.loads((BINDER / "montreal-cycling.ipynb").read_text())
     before = json.dumps(notebook)
