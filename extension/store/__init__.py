@@ -19,13 +19,20 @@ from headrace.core.clock import SYSTEM_CLOCK, Clock
 from headrace.core.settings import StorePlace, find_store
 
 if TYPE_CHECKING:
+    from headrace.store.captures import Captures
+    from headrace.store.claims import Claims
+    from headrace.store.deployments import Deployments
     from headrace.store.documents import Documents
+    from headrace.store.idempotency import Idempotency
     from headrace.store.journal import Journal
     from headrace.store.limits import Limits
     from headrace.store.logs import Logs
+    from headrace.store.overview import Overview
     from headrace.store.recorder import Recorder
     from headrace.store.results import Results
     from headrace.store.runs import Runs
+    from headrace.store.schedules import Schedules
+    from headrace.store.workers import Workers
 
 
 class Store:
@@ -100,6 +107,55 @@ class Store:
         from headrace.store.limits import Limits
 
         return Limits(self.database)
+
+    @cached_property
+    def deployments(self) -> Deployments:
+        """Deployments and the snapshots they pin."""
+        from headrace.store.deployments import Deployments
+
+        return Deployments(self.database)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """Schedules and their slots."""
+        from headrace.store.schedules import Schedules
+
+        return Schedules(self.database)
+
+    @cached_property
+    def captures(self) -> Captures:
+        """Output of processes that became log lines."""
+        from headrace.store.captures import Captures
+
+        return Captures(self.database)
+
+    @cached_property
+    def claims(self) -> Claims:
+        """Claims of due runs, and attempts whose process is gone."""
+        from headrace.store.claims import Claims
+
+        return Claims(self.database)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Workers and pools."""
+        from headrace.store.workers import Workers
+
+        return Workers(self.database)
+
+    @cached_property
+    def idempotency(self) -> Idempotency:
+        """Answers to requests with a key."""
+        from headrace.store.idempotency import Idempotency
+
+        return Idempotency(self.database)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """Summaries for the home page."""
+        from headrace.store.overview import Overview
+
+        return Overview(self.database)
 
     @cached_property
     def recorder(self) -> Recorder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -77,6 +77,31 @@ class Logs:
                 return
             yield from (LogLine(**row._mapping) for row in rows)
             seq = rows[-1].seq
+
+    def last_seq(self) -> int:
+        """Return the newest line's sequence number, 0 when there is none."""
+        with self._db.read() as connection:
+            return int(connection.execute(sa.select(sa.func.max(t.logs.c.seq))).scalar() or 0)
+
+    def added(self, seq: int) -> tuple[int, dict[str, int]]:
+        """Return the newest sequence number, and how many lines each tree got after `seq`."""
+        newest = self.last_seq()
+        if newest <= seq:
+            return newest, {}
+        query = (
+            sa.select(t.logs.c.root_id, sa.func.count())
+            .where(t.logs.c.seq > seq, t.logs.c.seq <= newest)
+            .group_by(t.logs.c.root_id)
+        )
+        with self._db.read() as connection:
+            return newest, {row[0]: int(row[1]) for row in connection.execute(query)}
+
+    def outputs_since(self, root_ids: Sequence[str], at: int) -> list[tuple[str, str, int, int]]:
+        """Return (root_id, run_id, position, at) of the outputs of some trees that were made at or after `at`, µs."""
+        c = t.outputs.c
+        query = sa.select(c.root_id, c.run_id, c.position, c.at).where(c.root_id.in_(list(root_ids)), c.at >= at)
+        with self._db.read() as connection:
+            return [tuple(row) for row in connection.execute(query.limit(5000))]
 
     def outputs(self, run_id: str) -> list[dict[str, Any]]:
         """Return a cell run's outputs (nbformat), in order."""

@@ -87,6 +87,15 @@ class Runs:
             raise NotFound(f"There is no run {run_id!r}; `headrace flow-run ls` lists them.", field="run_id")
         return run
 
+    def many(self, run_ids: Sequence[str]) -> list[Run]:
+        """Return the runs with these ids, in the order in which they were made; unknown ids are left out."""
+        found: list[Run] = []
+        with self._db.read() as connection:
+            for start in range(0, len(run_ids), 500):
+                part = run_ids[start : start + 500]
+                found += map(row_run, connection.execute(sa.select(t.runs).where(t.runs.c.id.in_(part))))
+        return sorted(found, key=lambda run: run.id)
+
     def by_prefix(self, text: str) -> Run:
         """Return the one run whose id begins with `text`, or whose name is `text` (the newest).
 

@@ -163,6 +163,7 @@ outputs = Table(
     Column("output", Text, nullable=False),
     PrimaryKeyConstraint("run_id", "position"),
 )
+Index("ix_outputs_root", outputs.c.root_id, outputs.c.at)
 
 documents = Table(
     "documents",

@@ -173,6 +173,8 @@ CREATE TABLE outputs (
 	PRIMARY KEY (run_id, position)
 );
 --
+CREATE INDEX ix_outputs_root ON outputs (root_id, at);
+--
 CREATE TABLE pools (
 	name TEXT NOT NULL,
 	owner TEXT DEFAULT '' NOT NULL,

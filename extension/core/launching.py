@@ -1,0 +1,199 @@
+"""How a run that a worker starts is made: from a deployment, from a notebook or a flow on its own, from an earlier run.
+
+What its process needs to know stands in the run itself, under
+`details["launch"]`, so that a later change of the deployment alters no run
+that is waiting. Whoever replaces a run's details keeps that key.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any
+
+from headrace.core.deployments import DEFAULT_POOL, Deployment, ScheduleRow
+from headrace.core.errors import Conflict
+from headrace.core.ids import new_id
+from headrace.core.runs import Run, RunKind
+from headrace.core.states import StateType
+
+#: The limit of a scheduled run that names none, seconds: 24 hours (DESIGN.md, "States"; it stands in the form).
+SCHEDULED_TIMEOUT_SECONDS = 86_400.0
+#: What a deployment hands to each of its runs.
+_LAUNCHED = (
+    *("snapshot_id", "entrypoint", "interpreter", "kernel_name", "output_path", "cwd", "env_file"),
+    *("timeout_seconds", "cell_timeout_seconds", "retry_delay_seconds"),
+)
+LAUNCH = "launch"
+
+
+def new_run(
+    *,
+    owner: str,
+    now: int,
+    kind: RunKind,
+    definition: str,
+    launch: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None = None,
+    name: str = "",
+    tags: tuple[str, ...] = (),
+    pool: str = DEFAULT_POOL,
+    priority: int = 0,
+    retries: int = 0,
+    scheduled_at: int | None = None,
+    trigger: str = "api",
+    notebook_path: str | None = None,
+    **fields: Any,
+) -> Run:
+    """Return a root run that waits for a worker.
+
+    Parameters
+    ----------
+    owner : str
+    now : int, µs
+    kind : RunKind
+        NOTEBOOK or FLOW.
+    definition : str
+        The notebook's path or the flow's entrypoint, for people.
+    launch : mapping
+        What its process needs: absent values are left out.
+    parameters, name, tags, pool, priority, retries
+    scheduled_at : int or None, default now
+    trigger : str, default "api"
+    notebook_path : str or None
+    **fields
+        Further fields of the run.
+    """
+    run_id = new_id()
+    label = PurePath(definition).name if kind is RunKind.NOTEBOOK else definition.rpartition(":")[2]
+    return Run(
+        id=run_id,
+        root_id=run_id,
+        kind=kind,
+        name=name or f"{label.removesuffix('.ipynb')}-{secrets.token_hex(2)}",
+        definition=definition,
+        owner=owner,
+        max_attempts=retries + 1,
+        state_type=StateType.SCHEDULED,
+        state_name="Scheduled",
+        state_at=now,
+        created_at=now,
+        scheduled_at=now if scheduled_at is None else scheduled_at,
+        tags=tags,
+        parameters=dict(parameters or {}),
+        trigger=trigger,
+        notebook_path=notebook_path,
+        pool=pool,
+        priority=priority,
+        details={LAUNCH: {key: value for key, value in launch.items() if value is not None}},
+        **fields,
+    )
+
+
+def deployment_run(
+    deployment: Deployment,
+    *,
+    now: int,
+    parameters: Mapping[str, Any] | None = None,
+    schedule: ScheduleRow | None = None,
+    slot_at: int | None = None,
+    trigger: str = "deployment",
+    scheduled_at: int | None = None,
+    **fields: Any,
+) -> Run:
+    """Return a run of a deployment.
+
+    Parameters
+    ----------
+    deployment : Deployment
+    now : int, µs
+    parameters : mapping or None
+        Over the deployment's and the schedule's own.
+    schedule : ScheduleRow or None
+        The schedule that fires, with `slot_at`, its due time in µs.
+    trigger : str, default "deployment"
+    scheduled_at : int or None, default now
+    **fields
+        Further fields of the run (`name`, `tags`, `idempotency_key` …).
+    """
+    launch = {key: getattr(deployment, key) for key in _LAUNCHED}
+    if schedule is not None and launch["timeout_seconds"] is None:
+        launch["timeout_seconds"] = SCHEDULED_TIMEOUT_SECONDS
+    notebook = deployment.kind == "notebook"
+    merged = {**deployment.parameters, **(schedule.parameters if schedule else {}), **(parameters or {})}
+    fields.setdefault("tags", deployment.tags)
+    fields.setdefault("pool", deployment.pool)
+    fields.setdefault("priority", deployment.priority)
+    fields.setdefault("retries", deployment.retries)
+    return new_run(
+        owner=deployment.owner,
+        now=now,
+        kind=RunKind.NOTEBOOK if notebook else RunKind.FLOW,
+        definition=(deployment.notebook_path if notebook else deployment.entrypoint) or deployment.name,
+        launch=launch,
+        parameters=merged,
+        scheduled_at=scheduled_at,
+        trigger=trigger,
+        notebook_path=deployment.notebook_path,
+        deployment_id=deployment.id,
+        schedule_id=schedule.id if schedule else None,
+        slot_at=slot_at,
+        **fields,
+    )
+
+
+def run_again(run: Run, *, now: int, parameters: Mapping[str, Any] | None = None, resume: bool = False) -> Run:
+    """Return a run of the same definition as an earlier one.
+
+    Parameters
+    ----------
+    run : Run
+        An earlier root run that a worker started.
+    now : int, µs
+    parameters : mapping or None
+        Changed parameters.
+    resume : bool, default False
+        Continue the earlier run: what it finished is restored, not run again.
+
+    Raises
+    ------
+    Conflict
+        The earlier run was not started by a worker, or (to resume) has not ended or completed.
+    """
+    launch = run.details.get(LAUNCH)
+    if launch is None or run.parent_id is not None:
+        what = "resumed" if resume else "run again"
+        raise Conflict(
+            f"Run {run.name} cannot be {what} from here: it was started in a notebook, a script or inside another run."
+        )
+    if resume and (not run.is_final or run.state_type is StateType.COMPLETED):
+        raise Conflict(
+            f"Run {run.name} is {run.state_name}; only a failed, crashed or cancelled run can be resumed.",
+            field="run_id",
+        )
+    fresh_id = new_id()
+    return replace(
+        Run(id=fresh_id, root_id=fresh_id),
+        kind=run.kind,
+        name=f"{run.name.rpartition('-')[0] or run.name}-{secrets.token_hex(2)}",
+        definition=run.definition,
+        definition_key=run.definition_key,
+        owner=run.owner,
+        max_attempts=run.max_attempts,
+        state_type=StateType.SCHEDULED,
+        state_name="Resuming" if resume else "Scheduled",
+        state_at=now,
+        created_at=now,
+        scheduled_at=now,
+        tags=run.tags,
+        parameters={**run.parameters, **(parameters or {})},
+        deployment_id=run.deployment_id,
+        trigger="retry",
+        resumed_from_id=run.id if resume else None,
+        notebook_path=run.notebook_path,
+        pool=run.pool or DEFAULT_POOL,
+        priority=run.priority,
+        details={LAUNCH: dict(launch)},
+    )

@@ -1,0 +1,411 @@
+"""Schedules and their slots in the store.
+
+One transaction writes a slot's row, its run and the schedule's next time
+(`fire`), guarded by the schedule's stored `next_slot_at`: however many
+schedulers race, each slot has one row and at most one run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from headrace.core.batch import Batch, Change
+from headrace.core.deployments import Deployment, ScheduleRow, Slot
+from headrace.core.errors import Conflict, NotFound
+from headrace.core.events import RUN_CANCEL_REQUESTED, SCHEDULE_CHANGED, SCHEDULE_DELETED, SLOT_DECIDED
+from headrace.core.failpoints import reach
+from headrace.core.runs import Run
+from headrace.core.states import TERMINAL, StateType
+from headrace.store import schema as t
+from headrace.store.database import Database
+from headrace.store.records import record_of, value_of, values_of
+from headrace.store.rows import run_row, run_values
+from headrace.store.writing import insert, write_batch
+
+_ACTIVE = tuple(s.value for s in StateType if s not in TERMINAL)
+#: Fields that say when a schedule fires; a change of one makes its next time anew.
+TIMING = frozenset(
+    {
+        *("kind", "cron", "day_or", "interval_seconds", "anchor_at", "rrule", "at", "timezone", "start_at", "end_at"),
+        *("jitter_seconds", "active"),
+    }
+)
+EDITABLE = TIMING | {"slug", "parameters", "next_slot_at", "next_fire_at", "error"}
+_DUE = sa.and_(t.schedules.c.active == 1, t.schedules.c.next_fire_at.is_not(None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A slot that a scheduler wants to decide: run it, or skip it for a reason."""
+
+    slot_at: int
+    run: Run | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """What a scheduler wants to do with one due schedule.
+
+    Parameters
+    ----------
+    schedule : ScheduleRow
+        As it was read; `next_slot_at` is the guard.
+    due : sequence of Due
+    next_slot_at, next_fire_at : int or None, µs
+        What it is set to.
+    overlap : str, default "allow"
+        The deployment's policy, applied inside the transaction.
+    tzdata : str or None
+    """
+
+    schedule: ScheduleRow
+    due: Sequence[Due]
+    next_slot_at: int | None
+    next_fire_at: int | None
+    overlap: str = "allow"
+    tzdata: str | None = None
+
+
+class _Busy(NamedTuple):
+    """A root run that has not ended."""
+
+    run_id: str
+    state_type: str
+    attempt: int
+    owner_id: str | None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one transaction of `fire` writes."""
+
+    batch: Batch = field(default_factory=Batch)
+    slots: list[tuple[Any, ...]] = field(default_factory=list)
+    advances: list[tuple[Any, ...]] = field(default_factory=list)
+    made: list[Run] = field(default_factory=list)
+
+
+class Schedules:
+    """The store's verbs for schedules and slots.
+
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def _told(self, connection: Connection, kind: str, schedule_id: str, owner: str, deployment_id: str) -> None:
+        payload = '{"deployment_id":"' + deployment_id + '"}'
+        event = (self._db.clock.now_us(), kind, None, None, schedule_id, owner, payload)
+        write_batch(self._db, connection, Batch(events=[event]))
+
+    def create(self, schedule: ScheduleRow) -> ScheduleRow:
+        """Store a new schedule; the caller has checked it and set its next time.
+
+        Raises
+        ------
+        NotFound
+            Its deployment is not there.
+        Conflict
+            The deployment has a schedule with this slug.
+        """
+        with self._db.write(durable=True) as connection:
+            return self.create_in(connection, schedule)
+
+    def create_in(self, connection: Connection, schedule: ScheduleRow) -> ScheduleRow:
+        """Store a new schedule in the caller's transaction."""
+        c, now = t.schedules.c, self._db.clock.now_us()
+        known = connection.execute(sa.select(t.deployments.c.id).where(t.deployments.c.id == schedule.deployment_id))
+        if known.first() is None:
+            raise NotFound(f"There is no deployment {schedule.deployment_id!r}.", field="deployment_id")
+        if schedule.slug is not None:
+            same = sa.select(c.id).where(c.deployment_id == schedule.deployment_id, c.slug == schedule.slug)
+            if connection.execute(same).first() is not None:
+                raise Conflict(f"The deployment has a schedule {schedule.slug!r} already.", field="slug")
+        connection.execute(
+            sa.insert(t.schedules).values(**{**values_of(schedule), "created_at": now, "updated_at": now})
+        )
+        self._told(connection, SCHEDULE_CHANGED, schedule.id, schedule.owner, schedule.deployment_id)
+        return self._get(connection, schedule.id)
+
+    def update(self, schedule_id: str, *, revision: int | None = None, **changes: Any) -> ScheduleRow:
+        """Change fields of a schedule.
+
+        Parameters
+        ----------
+        schedule_id : str
+        revision : int or None, default None
+            The revision that the caller saw; None changes whatever is there.
+        **changes
+            Fields of EDITABLE; whoever changes one of TIMING gives the next time too.
+
+        Raises
+        ------
+        NotFound
+        Conflict
+            It was changed meanwhile.
+        """
+        unknown = set(changes) - EDITABLE
+        if unknown:
+            raise TypeError(f"schedules have no editable field {sorted(unknown)}")
+        with self._db.write(durable=True) as connection:
+            held = self._get(connection, schedule_id)
+            if revision is not None and revision != held.revision:
+                raise Conflict(f"The schedule was changed meanwhile (revision {held.revision}).", field="revision")
+            values = {name: value_of(name, value) for name, value in changes.items()}
+            values.update(revision=held.revision + 1, updated_at=self._db.clock.now_us())
+            connection.execute(sa.update(t.schedules).where(t.schedules.c.id == schedule_id).values(**values))
+            self._told(connection, SCHEDULE_CHANGED, held.id, held.owner, held.deployment_id)
+            return self._get(connection, schedule_id)
+
+    def _get(self, connection: Connection, schedule_id: str) -> ScheduleRow:
+        row = connection.execute(sa.select(t.schedules).where(t.schedules.c.id == schedule_id)).first()
+        if row is None:
+            raise NotFound(
+                f"There is no schedule {schedule_id!r}; `headrace schedule ls` lists them.", field="schedule"
+            )
+        return record_of(ScheduleRow, row)
+
+    def get(self, schedule_id: str) -> ScheduleRow:
+        """Return a schedule.
+
+        Raises
+        ------
+        NotFound
+        """
+        with self._db.read() as connection:
+            return self._get(connection, schedule_id)
+
+    def page(
+        self,
+        *,
+        owner: str | None = None,
+        deployment_id: str | None = None,
+        after: tuple[int, str] | None = None,
+        limit: int = 50,
+    ) -> list[ScheduleRow]:
+        """Return schedules in the order in which they were made; `after` is (created_at, id) of the last one seen."""
+        c = t.schedules.c
+        query = sa.select(t.schedules)
+        if owner is not None:
+            query = query.where(c.owner == owner)
+        if deployment_id is not None:
+            query = query.where(c.deployment_id == deployment_id)
+        if after is not None:
+            query = query.where(sa.tuple_(c.created_at, c.id) > sa.tuple_(sa.literal(after[0]), sa.literal(after[1])))
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(c.created_at, c.id).limit(limit))
+            return [record_of(ScheduleRow, row) for row in rows]
+
+    def of_deployments(self, ids: Iterable[str]) -> dict[str, list[ScheduleRow]]:
+        """Return the schedules of some deployments, by deployment id."""
+        wanted = list(ids)
+        found: dict[str, list[ScheduleRow]] = {i: [] for i in wanted}
+        c = t.schedules.c
+        with self._db.read() as connection:
+            for start in range(0, len(wanted), 500):
+                query = sa.select(t.schedules).where(c.deployment_id.in_(wanted[start : start + 500]))
+                for row in connection.execute(query.order_by(c.created_at, c.id)):
+                    found[row.deployment_id].append(record_of(ScheduleRow, row))
+        return found
+
+    def delete(self, schedule_id: str) -> None:
+        """Delete a schedule and its slots; its runs stay.
+
+        Raises
+        ------
+        NotFound
+        """
+        with self._db.write(durable=True) as connection:
+            held = self._get(connection, schedule_id)
+            connection.execute(sa.delete(t.slots).where(t.slots.c.schedule_id == schedule_id))
+            connection.execute(sa.delete(t.schedules).where(t.schedules.c.id == schedule_id))
+            self._told(connection, SCHEDULE_DELETED, held.id, held.owner, held.deployment_id)
+
+    def slots(self, schedule_id: str, *, before: int | None = None, limit: int = 50) -> list[Slot]:
+        """Return what became of a schedule's slots, newest first; `before` is the `slot_at` of the last one seen."""
+        c = t.slots.c
+        query = sa.select(t.slots).where(c.schedule_id == schedule_id)
+        if before is not None:
+            query = query.where(c.slot_at < before)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(c.slot_at.desc()).limit(limit))
+            return [record_of(Slot, row) for row in rows]
+
+    def next_due(self) -> int | None:
+        """Return when the next schedule fires, µs; None when nothing is scheduled (one look at an index)."""
+        with self._db.read() as connection:
+            value = connection.execute(sa.select(sa.func.min(t.schedules.c.next_fire_at)).where(_DUE)).scalar()
+        return None if value is None else int(value)
+
+    def due(self, now: int, *, limit: int = 500) -> list[tuple[ScheduleRow, Deployment | None]]:
+        """Return schedules whose time has come, longest due first, with their deployments."""
+        query = sa.select(t.schedules).where(_DUE, t.schedules.c.next_fire_at <= now)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(t.schedules.c.next_fire_at).limit(limit)).all()
+            schedules = [record_of(ScheduleRow, row) for row in rows]
+            found: dict[str, Deployment] = {}
+            ids = sorted({s.deployment_id for s in schedules})
+            for row in connection.execute(sa.select(t.deployments).where(t.deployments.c.id.in_(ids))):
+                found[row.id] = record_of(Deployment, row)
+        return [(s, found.get(s.deployment_id)) for s in schedules]
+
+    def upcoming(self, *, owner: str | None = None, limit: int = 20) -> list[ScheduleRow]:
+        """Return the schedules that fire next, soonest first."""
+        query = sa.select(t.schedules).where(_DUE)
+        if owner is not None:
+            query = query.where(t.schedules.c.owner == owner)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(t.schedules.c.next_fire_at).limit(limit))
+            return [record_of(ScheduleRow, row) for row in rows]
+
+    def quarantine(self, schedule: ScheduleRow, error: str) -> None:
+        """Take a schedule that cannot be computed out of the due ones, and keep the reason beside it."""
+        with self._db.write(durable=True) as connection:
+            changed = connection.execute(
+                sa.update(t.schedules)
+                .where(t.schedules.c.id == schedule.id, t.schedules.c.revision == schedule.revision)
+                .values(error=error, next_slot_at=None, next_fire_at=None, updated_at=self._db.clock.now_us())
+            )
+            if changed.rowcount:
+                self._told(connection, SCHEDULE_CHANGED, schedule.id, schedule.owner, schedule.deployment_id)
+
+    def fire(self, firings: Sequence[Firing]) -> list[Run]:
+        """Decide due slots: in one transaction the slots' rows, their runs, and the schedules' next times.
+
+        Parameters
+        ----------
+        firings : sequence of Firing
+            A schedule that another scheduler has moved on meanwhile is left alone.
+
+        Returns
+        -------
+        list of Run
+            The runs that were made.
+        """
+        by_id = {f.schedule.id: f for f in firings}
+        with self._db.write(durable=True) as connection:
+            standing = self._standing(connection, by_id)
+            taken = self._taken(connection, standing)
+            busy = self._busy(connection, standing)
+            now, plan = self._db.clock.now_us(), _Plan()
+            for firing in standing:
+                self._decide(firing, now, taken, busy, plan)
+            reach("after_slot_before_insert")
+            names = ("schedule_id", "slot_at", "decision", "reason", "run_id", "decided_at", "tzdata")
+            insert(self._db, connection, "slots", names, plan.slots, ignore=True)
+            if plan.advances:
+                statement = (
+                    "UPDATE schedules SET next_slot_at = ?, next_fire_at = ?, last_slot_at = ?, error = NULL "
+                    "WHERE id = ?"
+                )
+                connection.exec_driver_sql(self._db.sql(statement), plan.advances)
+            write_batch(self._db, connection, plan.batch)
+        return plan.made
+
+    def _standing(self, connection: Connection, by_id: dict[str, Firing]) -> list[Firing]:
+        """Return the firings whose schedule still is as it was read; on PostgreSQL those rows are now locked."""
+        c, found, ids = t.schedules.c, [], sorted(by_id)
+        for start in range(0, len(ids), 500):
+            query = sa.select(c.id, c.next_slot_at, c.revision, c.active).where(c.id.in_(ids[start : start + 500]))
+            if self._db.dialect != "sqlite":
+                query = query.order_by(c.id).with_for_update(skip_locked=True)
+            for row in connection.execute(query):
+                seen = by_id[row.id].schedule
+                if row.active and row.next_slot_at == seen.next_slot_at and row.revision == seen.revision:
+                    found.append(by_id[row.id])
+        return found
+
+    def _taken(self, connection: Connection, firings: Sequence[Firing]) -> set[tuple[str, int]]:
+        """Return the slots among these that have a row already (a clock that went back)."""
+        taken: set[tuple[str, int]] = set()
+        c = t.slots.c
+        for start in range(0, len(firings), 500):
+            part = firings[start : start + 500]
+            moments = [d.slot_at for f in part for d in f.due]
+            if moments:
+                query = sa.select(c.schedule_id, c.slot_at).where(
+                    c.schedule_id.in_([f.schedule.id for f in part]),
+                    c.slot_at >= min(moments),
+                    c.slot_at <= max(moments),
+                )
+                taken.update((row.schedule_id, row.slot_at) for row in connection.execute(query))
+        return taken
+
+    def _busy(self, connection: Connection, firings: Sequence[Firing]) -> dict[str, list[_Busy]]:
+        """Return the unfinished root runs of each deployment that minds an overlap."""
+        wanted = sorted({f.schedule.deployment_id for f in firings if f.overlap in ("skip", "cancel_running")})
+        busy: dict[str, list[_Busy]] = {i: [] for i in wanted}
+        c = t.runs.c
+        for start in range(0, len(wanted), 500):
+            query = sa.select(c.id, c.deployment_id, c.state_type, c.attempt, c.owner_id).where(
+                c.state_type.in_(_ACTIVE), c.parent_id.is_(None), c.deployment_id.in_(wanted[start : start + 500])
+            )
+            for row in connection.execute(query):
+                busy[row.deployment_id].append(_Busy(row.id, row.state_type, row.attempt, row.owner_id))
+        return busy
+
+    def _decide(
+        self,
+        firing: Firing,
+        now: int,
+        taken: set[tuple[str, int]],
+        busy: dict[str, list[_Busy]],
+        plan: _Plan,
+    ) -> None:
+        schedule, batch = firing.schedule, plan.batch
+        before = busy.get(schedule.deployment_id, [])
+        for due in firing.due:
+            if (schedule.id, due.slot_at) in taken:
+                continue
+            run, reason = due.run, due.reason
+            if run is not None and before and firing.overlap == "skip":
+                run, reason = None, "already_running"
+            plan.slots.append(
+                (
+                    schedule.id,
+                    due.slot_at,
+                    "skipped" if run is None else "run",
+                    reason,
+                    None if run is None else run.id,
+                    now,
+                    firing.tzdata,
+                )
+            )
+            if run is None:
+                continue
+            if firing.overlap == "cancel_running":
+                for earlier in before:
+                    _cancel(batch, earlier, now)
+                before = []
+            if schedule.deployment_id in busy:
+                before = [*before, _Busy(run.id, run.state_type.value, run.attempt, None)]
+                busy[schedule.deployment_id] = before
+            batch.runs.append(run_row(run_values(run)))
+            batch.births.append(
+                Change(run.id, run.root_id, run.attempt, run.state_type.value, run.state_name, run.state_message, now)
+            )
+            plan.made.append(run)
+        last = max((d.slot_at for d in firing.due), default=schedule.last_slot_at)
+        plan.advances.append((firing.next_slot_at, firing.next_fire_at, last, schedule.id))
+        payload = '{"deployment_id":"' + schedule.deployment_id + '"}'
+        batch.events.append((now, SLOT_DECIDED, None, None, schedule.id, schedule.owner, payload))
+
+
+def _cancel(batch: Batch, run: _Busy, now: int) -> None:
+    """Ask for the cancel of a run that makes room for a newer slot."""
+    why = "cancelled to make room for the next scheduled run"
+    if run.state_type == StateType.SCHEDULED.value and run.owner_id is None:
+        ended = {"ended_at": now}
+        batch.changes.append(Change(run.run_id, run.run_id, run.attempt, "CANCELLED", "Cancelled", why, now, ended))
+    elif run.state_type != StateType.CANCELLING.value:
+        batch.changes.append(Change(run.run_id, run.run_id, run.attempt, "CANCELLING", "Cancelling", why, now))
+        batch.events.append((now, RUN_CANCEL_REQUESTED, run.run_id, run.run_id, None, None, "{}"))
