@@ -1,0 +1,96 @@
+"""`python -m headrace.server.worker`: the worker's process, with a scheduler in it, so that schedules fire with Lab closed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from headrace.core.deployments import DEFAULT_POOL
+from headrace.core.errors import HeadraceError, one_line
+from headrace.core.settings import find_store, user_name
+
+log = logging.getLogger("headrace.worker")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a worker until it is told to stop or has nothing left to wait for.
+
+    Parameters
+    ----------
+    arguments : list of str or None, default the command line's
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(prog="headrace worker", description="Claim due runs and give each a process.")
+    parser.add_argument("--pool", default=DEFAULT_POOL)
+    parser.add_argument("--limit", type=int, default=os.cpu_count() or 2, help="runs at once")
+    parser.add_argument("--name", default="")
+    parser.add_argument("--any-owner", action="store_true", help="take other people's runs of this pool too")
+    parser.add_argument(
+        "--auto", action="store_true", help="leave when another worker has the pool, or after idle time"
+    )
+    parser.add_argument("--idle-seconds", type=float, default=None)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return _run(options)
+    except HeadraceError as error:
+        print(f"headrace worker: {one_line(error)}", file=sys.stderr)
+        return error.exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from headrace.server.worker.start import take_lock
+
+    place = find_store()
+    lock = take_lock(place, options.pool) if options.auto else None
+    if options.auto and lock is None:
+        return 0
+    from headrace.server.scheduler import Scheduler
+    from headrace.server.worker.worker import IDLE_SECONDS, Worker
+    from headrace.store import get_store, liveness
+
+    store = get_store()
+    idle = options.idle_seconds if options.idle_seconds is not None else (IDLE_SECONDS if options.auto else None)
+    worker = Worker(
+        store,
+        pool=options.pool,
+        owner=user_name(),
+        limit=max(1, options.limit),
+        any_owner=options.any_owner,
+        name=options.name,
+        idle_seconds=idle,
+    )
+
+    def on_signal(number: int, _frame: Any) -> None:
+        worker.drain()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    scheduler = Scheduler(store)
+    thread = threading.Thread(target=scheduler.run, name="headrace-scheduler", daemon=True)
+    thread.start()
+    log.info("worker of pool %s begins (store %s)", options.pool, place.data_dir)
+    try:
+        worker.run()
+    finally:
+        scheduler.stop()
+        thread.join(timeout=5)
+        store.close()
+        liveness.release()
+        if lock is not None:
+            lock.close()
+    log.info("worker of pool %s ends; %d runs go on without it", options.pool, len(worker.children))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
