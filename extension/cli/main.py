@@ -31,6 +31,8 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "doctor": Entry("headrace.cli.doctor:doctor", "Say which store, worker and kernels are used, and what is wrong."),
     "run": Entry("headrace.cli.run:run", "Run a notebook, recorded cell by cell."),
+    "server": Entry("headrace.cli.server:server", "Run Headrace's page and API alone, or see whether they run."),
+    "worker": Entry("headrace.cli.worker:worker", "Claim due runs of a pool and give each a process."),
     "export": Entry("headrace.cli.notebooks:export", "Write a notebook as a Python module with @task and @flow."),
     "strip": Entry("headrace.cli.notebooks:strip", "Write a notebook that runs the same without Headrace."),
     "version": Entry("headrace.cli.version:version", "Print the versions of Headrace and Python."),

@@ -1,0 +1,122 @@
+"""What a server does besides answering: fire schedules, end the attempts of the dead, see that a worker is there.
+
+Nothing runs before there is something to do: with no database file yet the
+store is not even opened, and with no active schedule, no unfinished run and no
+request no thread is started.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from headrace.core.deployments import DEFAULT_POOL
+from headrace.core.errors import StoreError, one_line
+from headrace.store.peek import is_needed
+
+if TYPE_CHECKING:
+    from headrace.server.scheduler import Scheduler
+    from headrace.server.services import Services
+
+#: How often the dead are looked for and workers are counted, seconds.
+LOOK_SECONDS = 2.0
+#: How often an idle server looks whether a database has come or a schedule was made by another process, seconds.
+PEEK_SECONDS = 15.0
+#: A worker that was started is given so long to register before another one is, seconds.
+WORKER_START_SECONDS = 20.0
+log = logging.getLogger("headrace.server")
+
+
+class Background:
+    """The threads of one server.
+
+    Parameters
+    ----------
+    services : Services
+    start_workers : bool, default True
+        Start a detached worker where one is needed and none is alive.
+    """
+
+    def __init__(self, services: Services, *, start_workers: bool = True) -> None:
+        self._services = services
+        self._start_workers = start_workers
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._scheduler: Scheduler | None = None
+        self._scheduling: threading.Thread | None = None
+        self._started: dict[str, float] = {}
+
+    @property
+    def scheduler_is_alive(self) -> bool:
+        """Whether this server fires schedules."""
+        return self._scheduler is not None and self._scheduler.is_alive
+
+    def start(self) -> None:
+        """Begin to look whether there is something to do."""
+        self._thread = threading.Thread(target=self._work, name="headrace-background", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now: something was made that has to run."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._stop.set()
+        self._wake.set()
+        if self._scheduler is not None:
+            self._scheduler.stop()
+        for thread in (self._thread, self._scheduling):
+            if thread is not None and thread.is_alive():
+                thread.join(timeout=5)
+
+    def _work(self) -> None:
+        said = False
+        while not self._stop.is_set():
+            pause = PEEK_SECONDS
+            if self._services.is_open or is_needed(self._services.place):
+                try:
+                    self._look()
+                    said = False
+                except StoreError as error:
+                    if not said:
+                        log.warning("headrace: %s", one_line(error))
+                    said = True
+                except Exception:
+                    log.exception("headrace: the background goes on after a fault of its own")
+                pause = LOOK_SECONDS
+            self._wake.wait(pause)
+            self._wake.clear()
+
+    def _look(self) -> None:
+        from headrace.server.scheduler import Scheduler
+        from headrace.server.worker.reaper import Reaper
+
+        store = self._services.store
+        if self._scheduler is None and store.schedules.next_due() is not None:
+            self._scheduler = Scheduler(store)
+            self._scheduling = threading.Thread(target=self._scheduler.run, name="headrace-scheduler", daemon=True)
+            self._scheduling.start()
+        Reaper(store).reap()
+        if self._start_workers:
+            self._see_to_workers()
+
+    def _see_to_workers(self) -> None:
+        """Start a worker for each pool in which something waits, and one for the schedules."""
+        from headrace.server.worker.start import ensure_worker
+
+        store, owner = self._services.store, self._services.owner
+        pools = set(store.claims.due_pools(owner=owner))
+        if store.schedules.next_due() is not None:
+            pools.add(DEFAULT_POOL)
+        now = store.clock.monotonic()
+        for pool in sorted(pools):
+            if pool != DEFAULT_POOL and not self._services.owns_pool(pool):
+                continue
+            if now - self._started.get(pool, -WORKER_START_SECONDS) < WORKER_START_SECONDS:
+                continue
+            if ensure_worker(store, owner=owner, pool=pool):
+                self._started[pool] = now
+                log.info("headrace: started a worker for pool %s", pool)

@@ -1,0 +1,1 @@
+"""What answers a request: one function a route, a few lines each."""

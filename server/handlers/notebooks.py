@@ -1,0 +1,47 @@
+"""Notebooks and kernels."""
+
+from __future__ import annotations
+
+from headrace.server.forms import Form, record, records, text, whole
+from headrace.server.handlers.forms import PATH
+from headrace.server.routes import READ, WRITE, Answer, Request, Routes
+
+routes = Routes()
+_PATH = Form((text("path", most=PATH, least=1, required=True, help="Below the server's root."),))
+#: An open notebook is sent without outputs; its sources may still be more than other bodies.
+MAX_DOCUMENT = 16 << 20
+_CELL = Form(
+    (
+        text("id", most=200, required=True),
+        text("cell_type", most=20, required=True),
+        text("source", most=MAX_DOCUMENT, required=True),
+        record("metadata"),
+    )
+)
+_DOCUMENT = Form(
+    (
+        text("path", most=PATH, least=1, required=True),
+        text("kernel_id", most=100, nullable=True),
+        records("cells", _CELL, most=20_000, required=True),
+        record("metadata"),
+        whole("revision", most=2**53, required=True),
+    )
+)
+
+
+@routes.add("GET", "/notebooks/inspect", READ, query=_PATH)
+def get_inspection(request: Request) -> Answer:
+    """What a notebook declares: parameters, kernel, cells."""
+    return request.services.notebooks.inspect(request.query["path"])
+
+
+@routes.add("PUT", "/documents", WRITE, body=_DOCUMENT, max_body=MAX_DOCUMENT)
+def put_document(request: Request) -> Answer:
+    """Keep the open notebook as the panel has it."""
+    return request.services.notebooks.save_document(request.body)
+
+
+@routes.add("GET", "/kernelspecs", READ)
+def get_kernelspecs(request: Request) -> Answer:
+    """The installed kernels."""
+    return request.services.notebooks.kernelspecs()

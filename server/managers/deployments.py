@@ -1,0 +1,281 @@
+"""Deployments: made (also for a notebook that is scheduled), changed, run, paused, deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.deployments import Deployment, ScheduleRow
+from headrace.core.errors import NotFound, UsageError
+from headrace.core.ids import is_id, new_id
+from headrace.core.runs import Run
+from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
+from headrace.server.managers.schedules import build_row
+from headrace.store import timetable
+from headrace.store.runs import decode_cursor, encode_cursor
+
+if TYPE_CHECKING:
+    from headrace.server.services import Services
+
+#: Body fields that are a deployment's own, under the same name.
+_PLAIN = (
+    *("description", "tags", "pool", "priority", "retries", "retry_delay_seconds", "timeout_seconds", "env_file"),
+    *("cell_timeout_seconds", "concurrency_limit", "overlap", "catch_up", "catch_up_limit", "grace_seconds", "paused"),
+    *("retention", "parameters", "parameter_schema"),
+)
+
+
+class DeploymentsManager:
+    """What requests do with deployments.
+
+    Parameters
+    ----------
+    services : Services
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def get(self, deployment_id: str) -> Deployment:
+        """Return a deployment that this server's person may see.
+
+        Raises
+        ------
+        NotFound
+        """
+        seen = self._services.seen_owner
+        try:
+            found = self._services.store.deployments.get(deployment_id)
+        except NotFound:
+            found = None
+        if found is None or (seen is not None and found.owner != seen):
+            raise NotFound("There is no such deployment.", field="deployment_id")
+        return found
+
+    def resolve(self, text: str) -> Deployment:
+        """Return the deployment of this name or id.
+
+        Raises
+        ------
+        NotFound
+        """
+        named = self._services.store.deployments.named(text, self._services.owner)
+        if named is not None:
+            return named
+        if not is_id(text):
+            raise NotFound(f"There is no deployment {text!r}.", field="deployment")
+        return self.get(text)
+
+    def to_wire(self, deployment: Deployment, schedules: Sequence[ScheduleRow], runs: list[Run]) -> dict[str, Any]:
+        """Return a deployment with its schedules and last runs."""
+        data = deployment_to_wire(deployment)
+        root = self._services.root
+        for name in ("notebook_path", "cwd", "output_path", "env_file"):
+            data[name] = root.relative(getattr(deployment, name))
+        data["schedules"] = [self._services.schedules.to_wire(row, deployment) for row in schedules]
+        data["last_runs"] = [last_run_to_wire(run) for run in runs]
+        fires = [row["next_fire_at"] for row in data["schedules"] if row["active"] and row["next_fire_at"]]
+        data["next_fire_at"] = min(fires, default=None)
+        data["moved_on"] = self._moved_on(deployment)
+        needs_file = deployment.notebook_path is not None and deployment.snapshot_id is None
+        if data["error"] is None and needs_file and not os.path.isfile(deployment.notebook_path or ""):
+            data["error"] = "Its notebook is not there any more."
+        return data
+
+    def _moved_on(self, deployment: Deployment) -> bool:
+        """Return whether the file differs from the copy that was pinned."""
+        if deployment.snapshot_id is None or deployment.notebook_path is None:
+            return False
+        try:
+            with open(deployment.notebook_path, "rb") as file:
+                digest = hashlib.sha256(file.read()).hexdigest()
+        except OSError:
+            return True
+        return deployment.snapshot_id != f"sha256:{digest}"
+
+    def show(self, deployment: Deployment) -> dict[str, Any]:
+        """Return `{deployment}`."""
+        store = self._services.store
+        schedules = store.schedules.of_deployments([deployment.id])[deployment.id]
+        return {"deployment": self.to_wire(deployment, schedules, store.deployments.last_runs(deployment.id))}
+
+    def page(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a page of deployments, by name."""
+        store, limit = self._services.store, query["limit"]
+        after = decode_cursor(query["cursor"]) if query.get("cursor") else None
+        found = store.deployments.page(
+            owner=self._services.seen_owner,
+            text=query.get("text", ""),
+            after=None if after is None else (str(after[0]), after[1]),
+            limit=limit + 1,
+        )
+        shown = found[:limit]
+        schedules = store.schedules.of_deployments(d.id for d in shown)
+        data = [self.to_wire(d, schedules[d.id], store.deployments.last_runs(d.id)) for d in shown]
+        last = shown[-1] if len(found) > limit else None
+        return {"deployments": data, "next_cursor": encode_cursor(last.name, last.id) if last else None}
+
+    def entrypoint(self, text: str) -> str:
+        """Return a flow's entrypoint, checked as far as can be without running any code.
+
+        Raises
+        ------
+        NotFound, UsageError
+        """
+        place, sign, name = text.rpartition(":")
+        if not sign or not place or not name.isidentifier():
+            raise UsageError(f"entrypoint: {text!r} is not path.py:flow or package.module:flow.", field="entrypoint")
+        if place.endswith(".py"):
+            return f"{self._services.root.resolve(place, field='entrypoint')}:{name}"
+        if not all(part.isidentifier() for part in place.split(".")):
+            raise UsageError(f"entrypoint: {place!r} is no module's name.", field="entrypoint")
+        return text
+
+    def check_parameters(self, deployment: Deployment, parameters: Mapping[str, Any]) -> None:
+        """Refuse parameters that the deployment's notebook does not take.
+
+        Raises
+        ------
+        InvalidParameter
+        """
+        if not parameters or deployment.notebook_path is None:
+            return
+        if os.path.isfile(deployment.notebook_path):
+            self._services.notebooks.check_values(deployment.notebook_path, parameters, complete=False)
+
+    def _fields(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a deployment's fields from a request's: what runs, where, under which policies."""
+        root = self._services.root
+        fields: dict[str, Any] = {name: body[name] for name in _PLAIN if name in body}
+        if body.get("notebook") is not None:
+            path = root.notebook(body["notebook"])
+            kernel = self._services.notebooks.check_kernel(path, body.get("kernel_name"))
+            fields.update(kind="notebook", notebook_path=path, entrypoint=None)
+            fields.update(kernel_name=kernel, cwd=os.path.dirname(path))
+        elif body.get("entrypoint") is not None:
+            fields.update(kind="flow", entrypoint=self.entrypoint(body["entrypoint"]), notebook_path=None)
+            fields.update(interpreter=sys.executable, cwd=str(root.folder))
+        elif body.get("kernel_name") is not None:
+            fields["kernel_name"] = self._services.notebooks.check_kernel("", body["kernel_name"])
+        if "output_path" in body:
+            fields["output_path"] = root.new_file(body["output_path"]) if body["output_path"] else None
+        if body.get("cwd") is not None:
+            fields["cwd"] = root.directory(body["cwd"])
+        if fields.get("env_file") is not None:
+            fields["env_file"] = root.resolve(fields["env_file"], field="env_file")
+        return fields
+
+    def _pin(self, fields: dict[str, Any], source: str | None, path: str | None) -> None:
+        """Keep a copy of the notebook's present content, or let go of it."""
+        if source == "pinned" and path is not None:
+            content = self._services.notebooks.read(path)
+            fields["snapshot_id"] = self._services.store.deployments.keep_snapshot("notebook", content, {"path": path})
+            fields["source_mode"] = "pinned"
+        elif source == "live":
+            fields.update(snapshot_id=None, source_mode="live")
+
+    def create(self, body: Mapping[str, Any]) -> Deployment:
+        """Make a deployment with its schedules, all or nothing.
+
+        Raises
+        ------
+        NotFound, UsageError, Conflict
+        """
+        services, store = self._services, self._services.store
+        fields = self._fields(body)
+        now = store.clock.now_us()
+        deployment = Deployment(id=new_id(), name=body["name"], owner=services.owner, **fields)
+        self.check_parameters(deployment, deployment.parameters)
+        rows = []
+        for item in body.get("schedules", ()):
+            row = build_row(item, deployment_id=deployment.id, owner=services.owner, now=now)
+            self.check_parameters(deployment, row.parameters)
+            rows.append(replace(row, next_slot_at=None, next_fire_at=None) if deployment.paused else row)
+        pinned: dict[str, Any] = {}
+        self._pin(pinned, body.get("source"), deployment.notebook_path)
+        made = store.deployments.create(replace(deployment, **pinned), rows)
+        if rows:
+            services.wake()
+        return made
+
+    def of_notebook(self, notebook: str, body: Mapping[str, Any]) -> Deployment:
+        """Return the deployment of a notebook; it is made where there is none.
+
+        Raises
+        ------
+        NotFound, UsageError, Conflict
+        """
+        path = self._services.root.notebook(notebook)
+        name = body.get("name")
+        held = self._services.store.deployments.of_notebook(path, self._services.owner)
+        if held is not None and name in (None, held.name):
+            return held
+        label = name or os.path.basename(path).removesuffix(".ipynb")
+        if name is None and self._services.store.deployments.named(label, self._services.owner) is not None:
+            label = notebook.removesuffix(".ipynb")
+        return self.create({"notebook": notebook, "name": label, "kernel_name": body.get("kernel_name")})
+
+    def change(self, deployment_id: str, body: Mapping[str, Any]) -> Deployment:
+        """Change a deployment.
+
+        Raises
+        ------
+        NotFound, UsageError, Conflict
+        """
+        held = self.get(deployment_id)
+        changes = self._fields(body)
+        if "name" in body:
+            changes["name"] = body["name"]
+        path = changes.get("notebook_path", held.notebook_path)
+        self._pin(changes, body.get("source") or (held.source_mode if "notebook" in body else None), path)
+        new = replace(held, **changes)
+        if "parameters" in changes:
+            self.check_parameters(new, new.parameters)
+        made = self._services.store.deployments.update(deployment_id, revision=body.get("revision"), **changes)
+        if made.paused != held.paused:
+            self._set_next_times(made)
+        return made
+
+    def _set_next_times(self, deployment: Deployment) -> None:
+        """Take a paused deployment's schedules out of the due ones; put them back from now on when it goes on."""
+        store = self._services.store
+        now = store.clock.now_us()
+        for row in store.schedules.of_deployments([deployment.id])[deployment.id]:
+            try:
+                fresh = timetable.with_next(replace(row, active=row.active and not deployment.paused), now)
+            except UsageError as error:
+                store.schedules.update(row.id, error=error.message, next_slot_at=None, next_fire_at=None)
+                continue
+            store.schedules.update(row.id, next_slot_at=fresh.next_slot_at, next_fire_at=fresh.next_fire_at)
+        self._services.wake()
+
+    def set_paused(self, deployment_id: str, paused: bool) -> Deployment:
+        """Pause every schedule of a deployment, or let them fire again from now on.
+
+        Raises
+        ------
+        NotFound
+        """
+        return self.change(deployment_id, {"paused": paused})
+
+    def delete(self, deployment_id: str) -> None:
+        """Delete a deployment with its schedules; its runs stay.
+
+        Raises
+        ------
+        NotFound
+        """
+        self.get(deployment_id)
+        self._services.store.deployments.delete(deployment_id)
+
+    def matrix(self, deployment_id: str, limit: int) -> dict[str, Any]:
+        """Return the grid of a deployment's last runs and their tasks or cells."""
+        self.get(deployment_id)
+        store = self._services.store
+        runs = list(reversed(store.deployments.last_runs(deployment_id, limit=limit)))
+        grid = matrix_to_wire(runs, store.deployments.below([run.id for run in runs]))
+        return {"runs": [self._services.runs.to_wire(run) for run in runs], **grid}
