@@ -81,5 +81,5 @@ export function scheduleBody(form: IScheduleForm): Record<string, unknown> | nul
     return at ? { at, timezone } : null;
   }
   const cron = cronOf(form);
-  return cron && !cron.includes('NaN') ? { cron, timezone } : null;
+  return cron && !/NaN|undefined/.test(cron) ? { cron, timezone } : null;
 }

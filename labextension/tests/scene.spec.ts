@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { toSvg } from '../src/graph/picture';
+import { find, reveal } from '../src/graph/reveal';
+import { buildScene } from '../src/graph/scene';
+import { MOST_DRAWN } from '../src/graph/tree';
+import { firstItem, walk } from '../src/graph/walk';
+import type { IEdge, IRun } from '../src/wire/words';
+import { child, edge, makeRun } from './make';
+
+const root = makeRun({ id: 'root' });
+const options = { rootId: 'root', opened: new Map<string, boolean>(), mapLimit: 8, direction: 'right' as const };
+
+function nodesOf(runs: IRun[]): Map<string, IRun> {
+  return new Map(runs.map(run => [run.id, run]));
+}
+
+function big(layers: number, width: number): { nodes: Map<string, IRun>; edges: IEdge[] } {
+  const runs: IRun[] = [];
+  const edges: IEdge[] = [];
+  for (let layer = 0; layer < layers; layer += 1) {
+    for (let at = 0; at < width; at += 1) {
+      runs.push(child(root, `t ${layer} ${at}x`));
+      if (layer) {
+        edges.push(edge(`t ${layer - 1} ${at}x`, `t ${layer} ${at}x`));
+        edges.push(edge(`t ${layer - 1} ${(at * 7) % width}x`, `t ${layer} ${at}x`));
+      }
+    }
+  }
+  return { nodes: nodesOf(runs), edges };
+}
+
+describe('the picture of a run', () => {
+  it('has a box for each task and a line for each edge', () => {
+    const scene = buildScene(nodesOf([child(root, 'a'), child(root, 'b')]), [edge('a', 'b')], options);
+    expect([...scene.boxes.keys()]).toEqual(['a', 'b']);
+    expect(scene.lines).toHaveLength(1);
+    expect(scene.boxes.get('a')!.x).toBeLessThan(scene.boxes.get('b')!.x);
+  });
+
+  it('runs downwards when asked to', () => {
+    const scene = buildScene(nodesOf([child(root, 'a'), child(root, 'b')]), [edge('a', 'b')], {
+      ...options,
+      direction: 'down'
+    });
+    expect(scene.boxes.get('a')!.y).toBeLessThan(scene.boxes.get('b')!.y);
+  });
+
+  const mapped = Array.from({ length: 20 }, (_, at) => child(root, `score-${at}`, { definition_key: 'score' }));
+  const nodes = nodesOf([child(root, 'load'), ...mapped, child(root, 'sum')]);
+  const edges = mapped.flatMap(run => [edge('load', run.id), edge(run.id, 'sum')]);
+
+  it('folds mapped tasks into one node', () => {
+    const scene = buildScene(nodes, edges, options);
+    expect(scene.boxes.size).toBe(3);
+    const group = [...scene.boxes.values()].find(box => box.item.kind === 'mapped')!;
+    expect([group.item.title, group.item.size]).toEqual(['score', 20]);
+    expect(scene.lines).toHaveLength(2);
+    expect(scene.shownBy.get('score-3')).toBe(group.item.id);
+  });
+
+  it('draws an opened group as a box around its members', () => {
+    const id = [...buildScene(nodes, edges, options).boxes.keys()].find(key => key.startsWith('map'))!;
+    const scene = buildScene(nodes, edges, { ...options, opened: new Map([[id, true]]) });
+    const frame = scene.boxes.get(id)!;
+    const member = scene.boxes.get('score-7')!;
+    expect(member.x).toBeGreaterThan(frame.x);
+    expect(member.x + member.width).toBeLessThan(frame.x + frame.width);
+    expect(member.y + member.height).toBeLessThan(frame.y + frame.height);
+    expect(scene.lines).toHaveLength(40);
+  });
+
+  it('nests a subflow and leads edges into it', () => {
+    const flow = child(root, 'flow', { kind: 'flow' });
+    const inner = child(flow, 'inner');
+    const scene = buildScene(nodesOf([child(root, 'a'), flow, inner]), [edge('a', 'inner')], options);
+    expect(scene.boxes.get('inner')!.depth).toBe(1);
+    expect(scene.lines).toMatchObject([{ source: 'a', target: 'inner' }]);
+    const closed = buildScene(nodesOf([child(root, 'a'), flow, inner]), [edge('a', 'inner')], {
+      ...options,
+      opened: new Map([['flow', false]])
+    });
+    expect(closed.lines).toMatchObject([{ source: 'a', target: 'flow' }]);
+  });
+
+  it('survives a run that is its own ancestor', () => {
+    const loop = [child(root, 'a', { parent_id: 'b' }), child(root, 'b', { parent_id: 'a' })];
+    expect(() => buildScene(nodesOf(loop), [], options)).not.toThrow();
+  });
+});
+
+describe('ten thousand distinct tasks', () => {
+  const { nodes, edges } = big(100, 100);
+
+  it('are drawn as bands of layers', () => {
+    const scene = buildScene(nodes, edges, options);
+    expect(scene.boxes.size).toBe(10);
+    expect([...scene.boxes.values()].every(box => box.item.members.length <= MOST_DRAWN)).toBe(true);
+  });
+
+  it('can each be found and shown', () => {
+    const [run] = find(nodes, 't 57 3x', 5);
+    expect(run.name).toBe('t 57 3x');
+    const links = edges.map(each => [each.source, each.target] as const);
+    const opened = reveal(nodes, links, options, run.id);
+    expect(opened.size).toBe(1);
+    expect(buildScene(nodes, edges, { ...options, opened }).boxes.has(run.id)).toBe(true);
+  });
+});
+
+describe('the arrow keys', () => {
+  const scene = buildScene(
+    nodesOf(['a', 'b', 'c', 'd'].map(name => child(root, name))),
+    [edge('a', 'b'), edge('a', 'c'), edge('b', 'd'), edge('c', 'd')],
+    options
+  );
+
+  it('begin at the first task', () => expect(firstItem(scene)).toBe('a'));
+  it('go along an edge and back', () => {
+    const next = walk(scene, 'a', 'forward')!;
+    expect(['b', 'c']).toContain(next);
+    expect(walk(scene, next, 'back')).toBe('a');
+  });
+  it('go to the neighbour beside', () => {
+    const [upper, lower] = ['b', 'c'].sort((x, y) => scene.boxes.get(x)!.y - scene.boxes.get(y)!.y);
+    expect(walk(scene, upper, 'after')).toBe(lower);
+    expect(walk(scene, lower, 'before')).toBe(upper);
+  });
+  it('stop at an end', () => expect(walk(scene, 'd', 'forward')).toBeNull());
+});
+
+describe('the exported picture', () => {
+  it('shows names as text, whatever they hold', () => {
+    const nasty = '"><script>alert(1)</script>&';
+    const nodes = nodesOf([child(root, nasty)]);
+    const svg = toSvg(
+      buildScene(nodes, [], options),
+      nodes,
+      { tone: () => 'red', text: 'black', faint: 'grey', paper: 'white', edge: 'grey' },
+      nasty
+    );
+    const parsed = new DOMParser().parseFromString(svg, 'image/svg+xml');
+    expect(parsed.querySelector('parsererror')).toBeNull();
+    expect(parsed.querySelector('script')).toBeNull();
+    expect(parsed.querySelector('title')?.textContent).toBe(nasty);
+  });
+});
