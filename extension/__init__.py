@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.stopping import stop as stop
     from headrace.kernel_magic.tasks import Task as Task
     from headrace.kernel_magic.tasks import task as task
+    from headrace.server.notebooks import execute_notebook as execute_notebook
+    from headrace.server.notebooks import execute_notebook_async as execute_notebook_async
+    from headrace.server.notebooks import inspect_notebook as inspect_notebook
 
 __version__ = "0.1.0"
 
@@ -73,9 +76,12 @@ _MODULES = {
     "allow_failure": "headrace.kernel_magic.futures",
     "as_completed": "headrace.kernel_magic.futures",
     "disable_run_logger": "headrace.kernel_magic.run_logging",
+    "execute_notebook": "headrace.server.notebooks",
+    "execute_notebook_async": "headrace.server.notebooks",
     "exponential_backoff": "headrace.kernel_magic.retries",
     "flow": "headrace.kernel_magic.flows",
     "get_run_logger": "headrace.kernel_magic.run_logging",
+    "inspect_notebook": "headrace.server.notebooks",
     "quote": "headrace.kernel_magic.futures",
     "stop": "headrace.kernel_magic.stopping",
     "tags": "headrace.kernel_magic.engine.live",
@@ -109,9 +115,12 @@ __all__ = [
     "allow_failure",
     "as_completed",
     "disable_run_logger",
+    "execute_notebook",
+    "execute_notebook_async",
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "inspect_notebook",
     "quote",
     "stop",
     "tags",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import binascii
 import os
 import stat
-import sys
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
@@ -128,7 +127,12 @@ def run(notebook_path: str | None, output_path: str | None, **options: Any) -> i
         options["progress_bar"] = False
     prepared = prepare(spec, sources=merged.sources)
     if spec.prepare_only:
-        return _write_only(prepared)
+        from headrace.server.runner.attempt import write_prepared
+
+        write_prepared(prepared)
+        if prepared.output_path != STANDARD:
+            click.echo(f"prepared → {prepared.output_path}", err=True)
+        return 0
     from headrace.server.runner.process import run_here
 
     result = run_here(prepared, observer=_observer(options, prepared.output_path))
@@ -256,43 +260,14 @@ def _env(path: str | None) -> dict[str, str]:
 
 
 def _observer(options: Mapping[str, Any], output_path: str | None) -> Any:
-    from headrace.server.runner.observer import Observers
-    from headrace.server.runner.progress import Bar, Echo, Lines, Quiet
+    from headrace.server.runner.progress import choose_observer
 
     wanted = options["progress_bar"]
     if wanted is None:
         wanted = not options["log_output"] and output_path != STANDARD
-    shown: Any = Quiet() if not wanted else Bar() if sys.stderr.isatty() else Lines()
-    files = (options["stdout_file"], options["stderr_file"])
-    if not options["log_output"] and files == (None, None):
-        return shown
-    return Observers(shown, Echo(log=options["log_output"], stdout=files[0], stderr=files[1]))
-
-
-def _write_only(prepared: Any) -> int:
-    from nbformat import from_dict
-
-    from headrace.server.output_file import OutputFile
-    from headrace.server.runner import metadata
-    from headrace.server.runner.prepare import claim_place
-    from headrace.server.runner.values import put_in
-
-    notebook = from_dict(prepared.notebook.content)
-    metadata.clean(notebook)
-    notebook = put_in(notebook, prepared.values, prepared.spec, prepared.kernel_name, prepared.language)
-    if prepared.spec.output_path == BESIDE and prepared.output_path != STANDARD:
-        prepared.output_path = claim_place(prepared.output_path)
-    metadata.begin(
-        notebook,
-        parameters=prepared.values.shown,
-        input_path=prepared.input_path,
-        output_path=prepared.output_path,
-        report_mode=prepared.spec.report_mode,
+    return choose_observer(
+        progress=wanted, log=options["log_output"], stdout=options["stdout_file"], stderr=options["stderr_file"]
     )
-    OutputFile(prepared.output_path).save(notebook, final=True)
-    if prepared.output_path != STANDARD:
-        click.echo(f"prepared → {prepared.output_path}", err=True)
-    return 0
 
 
 def _tell(result: Any) -> None:

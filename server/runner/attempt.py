@@ -25,7 +25,7 @@ from headrace.server.runner.edges import cell_edges
 from headrace.server.runner.observer import Observer
 from headrace.server.runner.outcome import Ending
 from headrace.server.runner.plan import plan_cells
-from headrace.server.runner.prepare import point_latest
+from headrace.server.runner.prepare import Prepared, claim_place, point_latest
 from headrace.server.runner.recording import Recording
 from headrace.server.runner.saving import saving
 from headrace.server.runner.values import put_in
@@ -62,21 +62,7 @@ class Attempt:
         self._file = file
         self._observer = observer
         self._loop: CellLoop | None = None
-        self.notebook = self._make_notebook()
-
-    def _make_notebook(self) -> Any:
-        prepared = self._runner.prepared
-        notebook = from_dict(prepared.notebook.content)
-        metadata.clean(notebook)
-        notebook = put_in(notebook, prepared.values, prepared.spec, prepared.kernel_name, prepared.language)
-        metadata.begin(
-            notebook,
-            parameters=prepared.values.shown,
-            input_path=prepared.input_path,
-            output_path=prepared.output_path,
-            report_mode=prepared.spec.report_mode,
-        )
-        return notebook
+        self.notebook = prepared_notebook(runner.prepared)
 
     def open(self) -> None:
         """Put the attempt into the store: the document, and a row for each cell.
@@ -223,7 +209,7 @@ class Attempt:
     def _mark_error(self, ending: Ending) -> None:
         """Point at the cell that ended the run."""
         index = (ending.error or {}).get("cell_index")
-        if ending.state_type is StateType.COMPLETED or index is None:
+        if ending.state_type is StateType.COMPLETED or index is None or self._runner.prepared.by_papermill:
             return
         for cell in self._recording.cells:
             if cell.plan.index == index:
@@ -241,6 +227,42 @@ class Attempt:
                 facts = {"type": "OutputUnwritable", "message": str(error), "traceback": ""}
                 return Ending(state_type=StateType.FAILED, state_name="Failed", message=str(error), error=facts)
         return ending
+
+
+def prepared_notebook(prepared: Prepared) -> Any:
+    """Return the notebook as it will be executed: clean, with its parameters and papermill's metadata."""
+    notebook = from_dict(prepared.notebook.content)
+    metadata.clean(notebook)
+    if not prepared.by_papermill:
+        notebook = put_in(notebook, prepared.values, prepared.spec, prepared.kernel_name, prepared.language)
+    metadata.begin(
+        notebook,
+        parameters=None if prepared.by_papermill else prepared.values.shown,
+        input_path=prepared.input_path,
+        output_path=prepared.output_path,
+        report_mode=prepared.spec.report_mode,
+    )
+    return notebook
+
+
+def write_prepared(prepared: Prepared) -> Any:
+    """Write a notebook with its parameters, and run nothing.
+
+    Returns
+    -------
+    nbformat notebook
+
+    Raises
+    ------
+    OutputUnwritable, UsageError
+    """
+    if prepared.spec.output_path == BESIDE and prepared.output_path not in (None, STANDARD):
+        prepared.output_path = claim_place(prepared.output_path)
+    notebook = prepared_notebook(prepared)
+    file = OutputFile(prepared.output_path)
+    file.save(notebook, final=True)
+    file.close()
+    return notebook
 
 
 def _no_kernel(error: KernelStartError) -> Ending:

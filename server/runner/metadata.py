@@ -58,13 +58,15 @@ def _forget(found: Any) -> None:
 def begin(
     notebook: Any,
     *,
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None,
     input_path: str,
     output_path: str | None,
     report_mode: bool = False,
 ) -> None:
-    """Write what is known before the run starts."""
+    """Write what is known before the run starts; `parameters` None leaves papermill's own note of them."""
     noted = notebook["metadata"].setdefault("papermill", {})
+    if parameters is None:
+        parameters = noted.get("parameters") or {}
     noted.update(
         {
             "default_parameters": {},

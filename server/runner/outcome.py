@@ -192,3 +192,14 @@ def of_notebook(plan: CellPlan, cell: Ending) -> Ending:
         kernel_died=cell.kernel_died,
         interrupted=cell.interrupted,
     )
+
+
+def cancelled(message: str, *, interrupted: bool = False) -> Ending:
+    """Return how a run ends that somebody cancelled."""
+    return Ending(
+        state_type=StateType.CANCELLED,
+        state_name="Cancelled",
+        message=message,
+        rest="NotRun",
+        interrupted=interrupted,
+    )

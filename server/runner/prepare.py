@@ -50,6 +50,8 @@ class Prepared:
     values : Values
         The parameters, typed.
     warnings : list of str
+    by_papermill : bool
+        papermill has put the parameters in and will point at the error.
     """
 
     spec: NotebookSpec
@@ -60,6 +62,7 @@ class Prepared:
     language: str
     values: Values
     warnings: list[str] = field(default_factory=list)
+    by_papermill: bool = False
 
     @property
     def folder(self) -> str:
@@ -69,7 +72,13 @@ class Prepared:
         return os.path.dirname(self.input_path)
 
 
-def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None, sources: Sources = JSON) -> Prepared:
+def prepare(
+    spec: NotebookSpec,
+    *,
+    content: Mapping[str, Any] | None = None,
+    sources: Sources = JSON,
+    by_papermill: bool = False,
+) -> Prepared:
     """Read and check everything that a run needs.
 
     Parameters
@@ -79,6 +88,8 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None, sou
         The notebook itself, where it does not come from a file.
     sources : "cli", "json" or mapping, default "json"
         Where the parameters' values come from: text of a command line is typed by what the notebook declares.
+    by_papermill : bool, default False
+        papermill calls: it has put the parameters in, and allows an output that is the input.
 
     Raises
     ------
@@ -110,7 +121,8 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None, sou
     output_path = spec.output_path
     if output_path:
         output_path = fill_path(output_path, spec, values.given, "output_path")
-        check_output_path(output_path, input_path)
+        if not by_papermill:
+            check_output_path(output_path, input_path)
     elif output_path == BESIDE:
         known = input_path not in (STANDARD, "")
         output_path = place_beside(input_path, unique=spec.inject_output_path) if known else STANDARD
@@ -125,6 +137,7 @@ def prepare(spec: NotebookSpec, *, content: Mapping[str, Any] | None = None, sou
         language=language,
         values=values,
         warnings=[*notebook.warnings, *values.warnings],
+        by_papermill=by_papermill,
     )
 
 

@@ -19,6 +19,7 @@ from headrace.server.runner.observer import Observer
 from headrace.server.runner.outcome import EXIT_FAILED, EXIT_USAGE
 from headrace.server.runner.prepare import Prepared, prepare
 from headrace.server.runner.runner import NotebookRunner, Result
+from headrace.server.runner.signals import Signals
 
 #: A process that finds its attempt taken over by another one leaves with this code: no crash.
 EXIT_SUPERSEDED = 75
@@ -32,7 +33,8 @@ async def run_async(
     observer: Observer | None = None,
     run: Run | None = None,
     traits: Mapping[str, Any] | None = None,
-    signals: bool = False,
+    own_process: bool = False,
+    signals: Signals | None = None,
 ) -> Result:
     """Run a prepared notebook in the present event loop.
 
@@ -44,18 +46,22 @@ async def run_async(
         A run of the store that this process has taken over.
     traits : mapping or None
         For nbclient.
-    signals : bool, default False
-        Turn SIGINT and SIGTERM into the run's end.
+    own_process : bool, default False
+        The process is there for this run alone (see NotebookRunner).
+    signals : Signals or None
+        See NotebookRunner.
     """
-    runner = NotebookRunner(prepared, observer=observer, run=run, traits=traits, signals=signals)
+    runner = NotebookRunner(
+        prepared, observer=observer, run=run, traits=traits, own_process=own_process, signals=signals
+    )
     return await runner.run()
 
 
 def run_here(
-    prepared: Prepared, *, observer: Observer | None = None, run: Run | None = None, signals: bool = True
+    prepared: Prepared, *, observer: Observer | None = None, run: Run | None = None, own_process: bool = True
 ) -> Result:
     """Run a prepared notebook to its end in this thread."""
-    return asyncio.run(run_async(prepared, observer=observer, run=run, signals=signals))
+    return asyncio.run(run_async(prepared, observer=observer, run=run, own_process=own_process))
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from headrace.server.runner.observer import Observer
+from headrace.server.runner.observer import Observer, Observers
 
 if TYPE_CHECKING:
     from headrace.core.runs import Run
@@ -163,3 +163,23 @@ class Echo(Observer):
     def cell_started(self, cell: CellRun) -> None:
         if self._log:
             click.echo(f"--- cell {cell.plan.number}: {cell.plan.name}", err=True)
+
+
+def choose_observer(
+    *, progress: bool, log: bool = False, stdout: IO[str] | None = None, stderr: IO[str] | None = None
+) -> Observer:
+    """Return what shows a run: a live line on a terminal, plain lines elsewhere, or only warnings.
+
+    Parameters
+    ----------
+    progress : bool
+        Show how far it is.
+    log : bool, default False
+        Write what cells print to standard error.
+    stdout, stderr : text file or None, default None
+        Write the cells' streams there.
+    """
+    shown: Observer = Quiet() if not progress else Bar() if sys.stderr.isatty() else Lines()
+    if not log and stdout is None and stderr is None:
+        return shown
+    return Observers(shown, Echo(log=log, stdout=stdout, stderr=stderr))

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
 import traceback
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from headrace.server import kernels
 from headrace.server.kernels import Kernel, KernelStartError
 from headrace.server.output_file import OutputFile
 from headrace.server.runner.prepare import Prepared, claim_place
+from headrace.server.runner.signals import Signals
 
 if TYPE_CHECKING:
     from headrace.server.runner.attempt import Attempt
@@ -65,8 +67,10 @@ class NotebookRunner:
         A run of the store that this process has taken over; None makes a new one.
     traits : mapping or None, default None
         Traits for nbclient.
-    signals : bool, default False
-        Turn SIGINT and SIGTERM into the run's end.
+    own_process : bool, default False
+        The process is there for this run alone: what no run needs is not imported.
+    signals : Signals or None, default None
+        Which signals end the run; all of them in a process of its own, none elsewhere.
     """
 
     def __init__(
@@ -76,7 +80,8 @@ class NotebookRunner:
         observer: Observer | None = None,
         run: Run | None = None,
         traits: Mapping[str, Any] | None = None,
-        signals: bool = False,
+        own_process: bool = False,
+        signals: Signals | None = None,
     ) -> None:
         self.prepared = prepared
         self.spec: NotebookSpec = prepared.spec
@@ -86,7 +91,8 @@ class NotebookRunner:
         self.stop_asked: asyncio.Event = asyncio.Event()
         self._taken = run
         self._observer = observer
-        self._signals = signals
+        self._own_process = own_process
+        self._signals = signals if signals is not None else Signals.ALL if own_process else Signals.NONE
         self._attempt: Attempt | None = None
 
     async def run(self) -> Result:
@@ -124,11 +130,14 @@ class NotebookRunner:
             return error
 
     async def _recorded(self, kernel: Kernel | KernelStartError) -> Result:
-        from headrace.server.runner.attempt import Attempt
-        from headrace.server.runner.observer import Observer
-        from headrace.server.runner.recording import Recording
-        from headrace.server.runner.watch import Watch, signals
-        from headrace.store import get_store
+        with _without_iri_grammar() if self._own_process else nullcontext():
+            from headrace.server.runner.attempt import Attempt
+            from headrace.server.runner.observer import Observer
+            from headrace.server.runner.outcome import cancelled
+            from headrace.server.runner.recording import Recording
+            from headrace.server.runner.signals import signals
+            from headrace.server.runner.watch import Watch
+            from headrace.store import get_store
 
         observer = self._observer or Observer()
         store = get_store()
@@ -139,13 +148,20 @@ class NotebookRunner:
         loop = asyncio.get_running_loop()
         watch = Watch(self, recording, loop)
         try:
-            with signals(self, loop) if self._signals else nullcontext():
+            with signals(self, loop, self._signals):
                 while True:
                     self._attempt = Attempt(self, kernel, recording, file, observer)
                     self._attempt.open()
                     watch.start()
+                    # A task of its own: nbclient takes a cancelled task for a dead kernel.
+                    work = asyncio.ensure_future(self._attempt.run())
                     try:
-                        ending = await self._attempt.run()
+                        ending = await asyncio.shield(work)
+                    except asyncio.CancelledError:
+                        # Whoever awaits us has given up: what was done is recorded before we go.
+                        self.request_stop(cancelled("the caller gave up"), now=True)
+                        await self._attempt.finish(await work, last=True)
+                        raise
                     except Exception as error:
                         # A fault of ours must not leave a run that says it runs.
                         ending = _our_fault(error)
@@ -232,6 +248,24 @@ class NotebookRunner:
             await asyncio.wait_for(self.stop_asked.wait(), max(0.0, self.spec.retry_delay_seconds))
         except asyncio.TimeoutError:
             pass
+
+
+@contextmanager
+def _without_iri_grammar() -> Iterator[None]:
+    """Keep jsonschema from building its grammar of IRIs, which takes 0.6 s: more than a kernel's start.
+
+    nbformat imports jsonschema; notebooks' schemas have no `iri` in them. Only for processes of our own, for
+    jsonschema then accepts any text as an IRI (measured by tests/benchmarks/bench_notebooks.py, "cold").
+    """
+    name = "rfc3987_syntax"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _our_fault(error: Exception) -> Ending:

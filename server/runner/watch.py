@@ -1,19 +1,15 @@
-"""What comes to a run from outside: a wish to cancel it in the store, and signals to its process."""
+"""What comes to a run through the store: a wish to cancel it, or somebody else's end of it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.errors import StoreError
 from headrace.core.states import TERMINAL, StateType
-from headrace.server.runner.outcome import Ending
+from headrace.server.runner.outcome import Ending, cancelled
 from headrace.store.liveness import HEARTBEAT_SECONDS
 
 if TYPE_CHECKING:
@@ -84,41 +80,3 @@ class Watch:
         else:
             return
         self._loop.call_soon_threadsafe(self._runner.request_stop, ending)
-
-
-def cancelled(message: str, *, interrupted: bool = False) -> Ending:
-    """Return how a run ends that somebody cancelled."""
-    return Ending(
-        state_type=StateType.CANCELLED,
-        state_name="Cancelled",
-        message=message,
-        rest="NotRun",
-        interrupted=interrupted,
-    )
-
-
-@contextmanager
-def signals(runner: NotebookRunner, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into the run's end while the block runs (main thread only).
-
-    The first SIGINT interrupts the cell, a second one or SIGTERM kills the kernel: both record what was done.
-    """
-    if threading.current_thread() is not threading.main_thread() or os.name == "nt":
-        yield
-        return
-    counts = {"interrupts": 0}
-
-    def interrupt() -> None:
-        counts["interrupts"] += 1
-        runner.request_stop(cancelled("interrupted from the terminal", interrupted=True), now=counts["interrupts"] > 1)
-
-    def terminate() -> None:
-        runner.request_stop(cancelled("the runner was asked to leave (SIGTERM)"), now=True)
-
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        loop.remove_signal_handler(signal.SIGTERM)

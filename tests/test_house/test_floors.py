@@ -43,7 +43,13 @@ OPTIONAL = LAB_ONLY | {
 }
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib", "_pickle"}
 #: Modules of the runner process, which runs user code by design; no module of the server process imports them.
-RUNNER = ("headrace.server.runner",)
+# What runs notebooks: in a process of its own, or in the person's who calls `execute_notebook` or papermill.
+RUNNER = (
+    "headrace.server.runner",
+    "headrace.server.notebooks",
+    "headrace.server.notebook_errors",
+    "headrace.server.papermill_engine",
+)
 LONGEST_FILE = 450
 #: Files that may be longer, with the reason. Empty on purpose.
 LONG_FILES: dict[str, str] = {}

@@ -51,7 +51,7 @@ def run(path: Path | str, output: Path | str | None = None, **spec: Any) -> Any:
     from headrace.server.runner.process import run_here
 
     target = BESIDE if output is None else str(output)
-    return run_here(prepare(NotebookSpec(input_path=str(path), output_path=target, **spec)), signals=False)
+    return run_here(prepare(NotebookSpec(input_path=str(path), output_path=target, **spec)), own_process=False)
 
 
 def states(run_id: str) -> list[tuple[str, str]]:
