@@ -212,7 +212,8 @@ class CellLoop:
         limit = plan.options.timeout_seconds or self._spec.cell_timeout_seconds
         if code is None and plan.task is not None and plan.options.timeout_seconds:
             # The kernel keeps the limit of a task that it adopts; we step in only where it cannot.
-            limit = plan.options.timeout_seconds * (plan.options.retries + 1) + KERNEL_GRACE_SECONDS
+            waits = sum(retry_delay(plan, attempt) for attempt in range(1, plan.options.retries + 1))
+            limit = plan.options.timeout_seconds * (plan.options.retries + 1) + waits + KERNEL_GRACE_SECONDS
         request = {
             "headrace": {
                 "run_id": plan.run_id,

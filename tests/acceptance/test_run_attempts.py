@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebooks import cell_runs, code, read, run, states, stored, texts, without_headrace, write
 from waiting import wait_until
 
 from headrace.core.ids import new_id
 from headrace.core.runs import Run, RunKind
 from headrace.core.states import StateType
 from headrace.store import get_store
+from notebooks import cell_runs, code, read, run, states, stored, texts, without_headrace, write
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
 
