@@ -137,13 +137,13 @@ def lanes() -> list[Lane]:
     return [
         lint_lane(),
         types_lane(),
-        pytest_lane("house", 20, "test_house"),
+        pytest_lane("house", 60, "test_house"),
         pytest_lane("core", 60, "core", "cli"),
-        pytest_lane("store", 60, "store", "contract"),
-        pytest_lane("kernel_magic", 90, "kernel_magic"),
+        pytest_lane("store", 90, "store", "contract"),
+        pytest_lane("kernel_magic", 180, "kernel_magic"),
         pytest_lane("server", 90, "server", plugins=jupyter),
-        pytest_lane("acceptance", 120, "acceptance", "binder"),
-        pytest_lane("install", 90, "install"),
+        pytest_lane("acceptance", 180, "acceptance", "binder"),
+        pytest_lane("install", 150, "install"),
         front_lane(),
         pytest_lane("browser", 120, "browser", plugins=(), needs=("chromium",), alone=True),
     ]
