@@ -93,7 +93,7 @@ def plan_cells(cells: Sequence[Mapping[str, Any]], *, allow_errors: bool = False
             task = find_task(source, metadata)
         except UsageError as error:
             raise InvalidNotebook(f"Cell {index + 1}: {error}", field=error.field) from error
-        name = cell_name(source, task, index)
+        name = "parameters" if task is None and "parameters" in tags else cell_name(source, task, index)
         if task is not None and task.options.name:
             if name in names:
                 raise InvalidNotebook(
@@ -127,7 +127,8 @@ def _why_skipped(metadata: Mapping[str, Any], tags: Sequence[str]) -> str:
 def cell_name(source: str, task: CellTask | None, index: int) -> str:
     """Return what a cell is called for people.
 
-    The task's name, else papermill's `papermill_description=`, else the first line that says something.
+    The task's name, else papermill's `papermill_description=`, else "imports" for a cell that begins with them, else
+    the first line that says something.
 
     Parameters
     ----------
@@ -142,8 +143,15 @@ def cell_name(source: str, task: CellTask | None, index: int) -> str:
     if described:
         return described[1]
     body = source if task is None else task.body
+    imports = False
     for line in body.splitlines():
         text = line.strip().lstrip("#").strip()
-        if text:
+        if line.lstrip().startswith(("import ", "from ")):
+            imports = True
+        elif text and not line.lstrip().startswith("%"):
+            if imports:
+                return "imports"
             return text if len(text) <= _NAME_LENGTH else text[: _NAME_LENGTH - 1] + "…"
+    if imports:
+        return "imports"
     return f"cell {index + 1}"

@@ -33,3 +33,11 @@ def test_a_cell_that_is_no_python_leaves_the_others_their_edges() -> None:
 def test_other_languages_have_only_what_they_are_told() -> None:
     assert edges("x=1", "echo $x", language="bash") == set()
     assert edges("%%task a\nx=1", "%%task b --after a\necho $x", language="bash") == {("c0", "c1", "order", "")}
+
+
+def test_plain_cells_are_called_what_a_person_would_call_them() -> None:
+    sources = ("%load_ext headrace\nimport os\nx = os", "# Load the data\ndata = 1", "%matplotlib inline", "y = 3")
+    names = [plan.name for plan in plan_cells(cells(*sources))]
+    assert names == ["imports", "Load the data", "cell 3", "y = 3"]
+    tagged = [{"id": "p", "cell_type": "code", "source": "month = 3", "metadata": {"tags": ["parameters"]}}]
+    assert [plan.name for plan in plan_cells(tagged)] == ["parameters"]
