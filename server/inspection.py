@@ -86,12 +86,12 @@ def kernel_and_language(nb: Any, kernel_name: str | None = None, language: str |
     tuple of (str, str)
         Name and language; "" where nothing says.
     """
-    spec = nb["metadata"].get("kernelspec", {})
+    spec = _mapping(nb["metadata"].get("kernelspec"))
     own = str(spec.get("name", ""))
     if language is None and kernel_name and kernel_name != own:
         language = _installed_language(kernel_name)
     if language is None:
-        language = spec.get("language") or nb["metadata"].get("language_info", {}).get("name") or ""
+        language = spec.get("language") or _mapping(nb["metadata"].get("language_info")).get("name") or ""
     return kernel_name or own, str(language)
 
 
@@ -111,7 +111,8 @@ def tagged_cell(nb: Any, tag: str) -> int:
         The index, or -1.
     """
     for index, cell in enumerate(nb["cells"]):
-        if tag in cell.get("metadata", {}).get("tags", ()):
+        tags = cell.get("metadata", {}).get("tags")
+        if isinstance(tags, (list, tuple)) and tag in tags:
             return index
     return -1
 
@@ -298,6 +299,11 @@ def cell_source(cell: Mapping[str, Any]) -> str:
     if len(text) > MAX_CELL_CHARACTERS:
         raise InvalidNotebook(f"the parameters cell has more than {MAX_CELL_CHARACTERS:,} characters")
     return text
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Metadata is whatever somebody wrote into the file."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _described(parameter: Parameter) -> dict[str, Any]:

@@ -100,7 +100,8 @@ def inject(
             logger.warning("no cell is tagged 'parameters': the values are set at the top of the notebook")
         result.cells.insert(after + 1, cell)
     result.metadata = copy.deepcopy(nb.metadata)
-    result.metadata.setdefault("papermill", {})
+    if not isinstance(result.metadata.get("papermill"), Mapping):
+        result.metadata["papermill"] = {}
     result.metadata["papermill"]["parameters"] = json_safe(merged)
     return result
 
@@ -177,7 +178,9 @@ def _refuse_secrets(nb: Any, values: Mapping[str, Any], kernel_name: str, langua
 def _earlier(nb: Any, cell: Any, kernel_name: str, language: str) -> tuple[dict[str, Any], str]:
     """The values of an injected cell; and its source where that holds more than values and must be kept as text."""
     source = cell.get("source", "")
-    stored = cell.get("metadata", {}).get("headrace", {})
+    source = source if isinstance(source, str) else "".join(map(str, source))
+    stored = cell.get("metadata", {}).get("headrace")
+    stored = stored if isinstance(stored, Mapping) and isinstance(stored.get("parameters"), Mapping) else {}
     if is_python(kernel_name, language):
         try:
             names = {parameter.name for parameter in inspect_source(source)}
@@ -186,10 +189,11 @@ def _earlier(nb: Any, cell: Any, kernel_name: str, language: str) -> tuple[dict[
             return {}, source
         return values, "" if names == set(values) else source
     if stored.get("source_sha256") == _digest(source):
-        return {name: decode(value, name=name) for name, value in stored.get("parameters", {}).items()}, ""
-    ours = dict(nb["metadata"].get("papermill", {}).get("parameters", {}))
+        return {name: decode(value, name=name) for name, value in stored["parameters"].items()}, ""
+    theirs = nb["metadata"].get("papermill")
+    values = theirs.get("parameters") if isinstance(theirs, Mapping) else None
     # papermill's own output: its cell was made from just these values.
-    return (ours, "") if ours and not stored else (ours, source)
+    return (dict(values), "") if isinstance(values, Mapping) and values and not stored else ({}, source)
 
 
 def _enums(nb: Any) -> dict[str, Any]:

@@ -172,6 +172,22 @@ def test_a_file_that_is_no_notebook_is_refused_in_one_line(content: str, message
     assert len(str(caught.value)) < 400
 
 
+ODD_METADATA: list[Any] = [None, 5, "parameters", [["parameters"]], {"parameters": 1}]
+
+
+@pytest.mark.parametrize("odd", ODD_METADATA, ids=repr)
+def test_metadata_of_any_kind_is_looked_at_without_harm(odd: Any, file: Callable[[Any], pathlib.Path]) -> None:
+    cell = {"cell_type": "code", "source": ["x = 1"], "metadata": {"tags": odd}}
+    content = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "cells": [cell],
+        "metadata": {"kernelspec": odd, "language_info": odd},
+    }
+    found = inspect_notebook_file(file(json.dumps(content)))
+    assert (found.parameters, found.kernel_name, found.language) == ((), "", "")
+
+
 def test_a_missing_file_names_the_near_one(tmp_path: pathlib.Path) -> None:
     (tmp_path / "report.ipynb").touch()
     with pytest.raises(InvalidNotebook, match=r"reprot\.ipynb does not exist; did you mean 'report\.ipynb'"):

@@ -185,6 +185,20 @@ def test_values_that_papermill_injected_into_another_language_are_kept() -> None
     assert injected_values(inject(theirs, {"n": 4})) == {"x": "a b", "n": 4}
 
 
+@pytest.mark.parametrize("spec", [PYTHON, BASH], ids=["python", "bash"])
+@pytest.mark.parametrize(
+    "odd", [None, 5, [], {"parameters": 5}, {"parameters": {"x": {"$python": "open('canary', 'w')"}}}]
+)
+def test_odd_metadata_of_an_injected_cell_does_no_harm(odd: Any, spec: dict[str, str]) -> None:
+    cell = code("x=1", "injected-parameters")
+    cell.metadata["headrace"] = odd
+    nb = notebook(cell, spec=spec)
+    nb.metadata["papermill"] = odd
+    out = inject(nb, {"y": 2})
+    assert "x=1" in out.cells[0].source.replace(" ", "")
+    assert out.metadata.papermill.parameters["y"] == 2
+
+
 def test_an_enum_of_the_notebook_is_written_as_its_member_and_kept() -> None:
     cell = "class Color(Enum):\n    RED = 1\n    BLUE = 2\nx = Color.RED"
     out = inject(notebook(code(cell, "parameters")), {"x": EnumMember("Color", "BLUE")})
