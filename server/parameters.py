@@ -191,9 +191,9 @@ def _earlier(nb: Any, cell: Any, kernel_name: str, language: str) -> tuple[dict[
     if stored.get("source_sha256") == _digest(source):
         return {name: decode(value, name=name) for name, value in stored["parameters"].items()}, ""
     theirs = nb["metadata"].get("papermill")
-    values = theirs.get("parameters") if isinstance(theirs, Mapping) else None
+    shown = theirs.get("parameters") if isinstance(theirs, Mapping) else None
     # papermill's own output: its cell was made from just these values.
-    return (dict(values), "") if isinstance(values, Mapping) and values and not stored else ({}, source)
+    return (dict(shown), "") if isinstance(shown, Mapping) and shown and not stored else ({}, source)
 
 
 def _enums(nb: Any) -> dict[str, Any]:
