@@ -8,8 +8,6 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from .conftest import ROOT, run
 
 FOLDERS = {"extension": "headrace", "kernel_magic": "headrace/kernel_magic", "server": "headrace/server"}
@@ -64,7 +62,6 @@ def test_the_source_archive_has_the_licence_and_the_sources(source_archive: Path
     assert {"LICENSE", "README.md", "pyproject.toml", "setup.py", "extension/__init__.py"} <= names
 
 
-@pytest.mark.skipif(not (ROOT / "labextension" / "package.json").exists(), reason="this checkout has no panel")
 class TestPanel:
     """The prebuilt panel travels with both."""
 

@@ -105,7 +105,7 @@ def lint_lane() -> Lane:
 def types_lane() -> Lane:
     return Lane(
         name="types",
-        budget_seconds=60,
+        budget_seconds=30,
         steps=(
             Step(name="links", command=(sys.executable, "tests/tools/link_types.py")),
             Step(name="mypy", command=(sys.executable, "-m", "mypy")),
@@ -137,13 +137,13 @@ def lanes() -> list[Lane]:
     return [
         lint_lane(),
         types_lane(),
-        pytest_lane("house", 60, "test_house"),
-        pytest_lane("core", 60, "core", "cli"),
-        pytest_lane("store", 90, "store", "contract"),
-        pytest_lane("kernel_magic", 180, "kernel_magic"),
-        pytest_lane("server", 90, "server", plugins=jupyter),
-        pytest_lane("acceptance", 180, "acceptance", "binder"),
-        pytest_lane("install", 150, "install"),
+        pytest_lane("house", 30, "test_house"),
+        pytest_lane("core", 50, "core", "cli"),
+        pytest_lane("store", 75, "store", "contract"),
+        pytest_lane("kernel_magic", 150, "kernel_magic"),
+        pytest_lane("server", 70, "server", plugins=jupyter),
+        pytest_lane("acceptance", 150, "acceptance", "binder"),
+        pytest_lane("install", 100, "install"),
         front_lane(),
-        pytest_lane("browser", 120, "browser", plugins=(), needs=("chromium",), alone=True),
+        pytest_lane("browser", 110, "browser", plugins=(), needs=("chromium",), alone=True),
     ]
