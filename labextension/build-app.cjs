@@ -15,13 +15,14 @@ function theme(name, selector) {
     .replace(/@import[^;]+;/g, '');
 }
 
-class ThemeFile {
+/** Lab's palette stands before the panel's own styles, in the same file. */
+class Palette {
   apply(compiler) {
-    compiler.hooks.thisCompilation.tap('ThemeFile', compilation => {
-      const stage = rspack.Compilation.PROCESS_ASSETS_STAGE_ADDITIONAL;
-      compilation.hooks.processAssets.tap({ name: 'ThemeFile', stage }, () => {
+    compiler.hooks.thisCompilation.tap('Palette', compilation => {
+      const stage = rspack.Compilation.PROCESS_ASSETS_STAGE_ADDITIONS;
+      compilation.hooks.processAssets.tap({ name: 'Palette', stage }, () => {
         const text = theme('light', ':root') + theme('dark', "[data-jp-theme-light='false']");
-        compilation.emitAsset('theme.css', new rspack.sources.RawSource(text));
+        compilation.updateAsset('app.css', old => new rspack.sources.RawSource(text + old.source()));
       });
     });
   }
@@ -41,7 +42,7 @@ const compiler = rspack({
       { test: /\.svg$/, type: 'asset/source' }
     ]
   },
-  plugins: [new ThemeFile()],
+  plugins: [new Palette()],
   performance: false
 });
 

@@ -23,8 +23,8 @@ from panel_data import NOW, Wire, iso, layered_run, log_line, make_run, pipeline
 
 APP = Path(__file__).resolve().parents[2] / "labextension" / "dist" / "app"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Headrace</title><link rel="stylesheet" href="static/theme.css"><link rel="stylesheet" href="static/app.css"></head>
-<body><div id="headrace"></div><script src="static/app.js"></script></body></html>"""
+<title>Headrace</title><link rel="stylesheet" href="static/app.css"></head>
+<body><div id="headrace-app"></div><script src="static/app.js"></script></body></html>"""
 
 
 class State:

@@ -20,10 +20,10 @@ function followTheme(): void {
 
 function start(): void {
   followTheme();
-  let element = document.getElementById('headrace');
+  let element = document.getElementById('headrace-app');
   if (!element) {
     element = document.createElement('div');
-    element.id = 'headrace';
+    element.id = 'headrace-app';
     document.body.append(element);
   }
   const manager = new Manager(pageConnection());

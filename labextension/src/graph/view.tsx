@@ -144,6 +144,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
       const box = scene.boxes.get(id);
       if (box?.item.expandable) {
         wanted.current = id;
+        moved.current = true;
         setOpened(old => new Map(old).set(id, !box.item.open));
       }
     },
@@ -161,6 +162,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
       const links = model.edges.map(edge => [edge.source, edge.target] as const);
       const open = reveal(model.nodes, links, options, runId);
       wanted.current = runId;
+      moved.current = true;
       setFocused(runId);
       onSelect(runId);
       if (open !== opened) {
@@ -184,11 +186,12 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     }
   }, [flow, scene, show]);
 
-  // The first picture fits if its names can then be read; else it begins at the start.
+  // Until a person moves it, the picture fits if its names can then be read; else it begins at the start.
   const drawn = React.useRef(false);
+  const moved = React.useRef(false);
   const size = useStore(state => state.width * state.height);
   React.useEffect(() => {
-    if (drawn.current || !size || !scene.boxes.size || !frame.current) {
+    if (moved.current || !size || !scene.boxes.size || !frame.current) {
       return;
     }
     drawn.current = true;
@@ -205,7 +208,9 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     const x = start(scene.width, width, box?.x ?? 0, box?.width ?? 0);
     const y = start(scene.height, height, box?.y ?? 0, box?.height ?? 0);
     void flow.setViewport({ x, y, zoom: readable });
-  }, [flow, scene, size, shownSelected]);
+    // A choice alone moves nothing: the effect below brings it into view where needed.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [flow, scene, size]);
 
   // What was chosen elsewhere, or lost its place to the panel beside, comes back into view.
   const chosen = React.useRef({ id: shownSelected, at: 0 });
@@ -291,7 +296,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
           icon="turn"
           label={direction === 'right' ? trans.__('Draw from top to bottom') : trans.__('Draw from left to right')}
           onClick={() => {
-            drawn.current = false;
+            moved.current = false;
             setDirection(direction === 'right' ? 'down' : 'right');
           }}
         />
@@ -326,6 +331,10 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
           multiSelectionKeyCode={null}
           minZoom={0.02}
           maxZoom={2}
+          onMoveStart={event => {
+            // Moves of our own come without an event.
+            moved.current ||= !!event;
+          }}
           onNodeClick={(_, node) => select(node.id)}
           onNodeDoubleClick={(_, node) => toggle(node.id)}
           onPaneClick={() => select(null)}

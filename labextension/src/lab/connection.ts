@@ -6,7 +6,8 @@ import type { IConnection } from '../tokens';
 export function labConnection(settings: ServerConnection.ISettings): IConnection {
   return {
     baseUrl: settings.baseUrl.endsWith('/') ? settings.baseUrl : `${settings.baseUrl}/`,
-    fetch: (url, init) => ServerConnection.makeRequest(url, init, settings),
+    // Lab's default is `no-store`, for which it puts a made-up field into the query; the server refuses unknown fields.
+    fetch: (url, init) => ServerConnection.makeRequest(url, { ...init, cache: 'no-cache' }, settings),
     socketUrl: (path, query) => {
       const words = new URLSearchParams(query);
       // Only where cookies do not reach the websocket; Lab decides.

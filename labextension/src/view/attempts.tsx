@@ -2,7 +2,7 @@
 import * as React from 'react';
 import type { IFullRun } from '../wire/words';
 import { runName } from '../pure/runname';
-import { duration, exact } from '../pure/time';
+import { duration, exact, logTime } from '../pure/time';
 import { Loading, Problem } from './basics';
 import { useLoaded, useServices } from './context';
 import { StateBadge } from './icons';
@@ -73,7 +73,7 @@ export function AttemptsTab({ run }: { run: IFullRun }): JSX.Element {
         <tbody>
           {states.map(event => (
             <tr key={event.seq}>
-              <td>{exact(event.at)}</td>
+              <td title={exact(event.at)}>{logTime(event.at)}</td>
               <td>
                 <StateBadge type={event.state_type} name={event.state_name} />
               </td>

@@ -18,7 +18,8 @@ function joined(text: string | string[] | undefined): string {
 function Rich({ output }: { output: NotebookOutput }): JSX.Element {
   const { host } = useServices();
   const element = React.useRef<HTMLDivElement>(null);
-  React.useEffect(() => {
+  // A layout effect: its end comes while the element is still on the page, which Lab's widgets insist on.
+  React.useLayoutEffect(() => {
     let gone = false;
     let take: (() => void) | null = null;
     void host.renderOutput(output, element.current!).then(away => {

@@ -6,6 +6,7 @@ import { isFinal } from '../pure/states';
 import type { IFullRun } from '../wire/words';
 import { AttemptsTab } from './attempts';
 import { Banner } from './banner';
+import { Boundary } from './boundary';
 import { Empty, Loading, Problem, Tabs } from './basics';
 import { useOwned, useServices, useTrans } from './context';
 import { Failure } from './failure';
@@ -158,7 +159,9 @@ export function RunView(props: IRunViewProps): JSX.Element {
       <Tabs label={trans.__('Parts of the run')} tabs={tabs} current={tab} onChange={setTab} idPrefix={id} />
       <div className={`hr-runview-body${beside ? ' hr-mod-beside' : ''}`}>
         <div className="hr-runview-page" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-tab-${tab}`}>
-          <Page model={model} run={run} tab={tab} node={node} select={select} />
+          <Boundary key={tab}>
+            <Page model={model} run={run} tab={tab} node={node} select={select} />
+          </Boundary>
         </div>
         {beside && <NodePanel model={model} nodeId={node} onClose={() => setNode(null)} />}
       </div>
