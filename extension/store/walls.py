@@ -78,8 +78,8 @@ class _SearchEnded(Exception):
 
 #: Periods that are looked at for the next day of a rule: at least forty years of each frequency.
 _MOST_PERIODS = {"YEARLY": 100, "MONTHLY": 1200, "WEEKLY": 2600, "DAILY": 15_000}
-#: Times of day that are tried for the next firing of a rule that counts within days.
-_MOST_TRIES = 150_000
+#: Times of day that are tried for the next firing of a rule that counts within days, and what a day without any counts.
+_MOST_TRIES, _TRIES_A_DAY = 150_000, 10
 
 
 class _Counted(int):
@@ -213,15 +213,18 @@ def _within_days(fields: RRuleFields, start: datetime) -> Iterator[datetime]:
     origin = (fields.start - datetime.min) // timedelta(seconds=unit)
     tries = _MOST_TRIES
     for day in _days(fields, start):
+        tries -= _TRIES_A_DAY
         base = (day - datetime.min) // timedelta(seconds=unit)
         lowest = max(0, (start - day) // timedelta(seconds=unit))
         for number in range(lowest + (origin - base - lowest) % fields.interval, 86_400 // unit, fields.interval):
             tries -= 1
             if tries < 0:
-                raise _SearchEnded
+                break
             for second in _seconds_of_day(fields, number * unit):
                 tries = _MOST_TRIES
                 yield day + timedelta(seconds=second)
+        if tries < 0:
+            return
 
 
 def _days(fields: RRuleFields, start: datetime) -> Iterator[datetime]:
