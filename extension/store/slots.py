@@ -68,9 +68,11 @@ def iterate(schedule: Schedule, after: datetime) -> Iterator[datetime]:
     InvalidSchedule
         The schedule's time zone is no longer known on this machine.
     """
-    if after.tzinfo is None:
-        raise UsageError(f"{after} has no time zone; give one, e.g. datetime(..., tzinfo=timezone.utc)", field="after")
-    after = max(after.astimezone(UTC), EARLIEST)
+    _check(after, "after")
+    if after >= LATEST:
+        return iter(())
+    # Compared before it is converted: near the calendar's ends only one of the two is possible.
+    after = after.astimezone(UTC) if after > EARLIEST else EARLIEST
     if isinstance(schedule, OneOffSchedule):
         return iter([schedule.at] if schedule.at > after else [])
     if isinstance(schedule, IntervalSchedule):
@@ -87,6 +89,11 @@ def iterate(schedule: Schedule, after: datetime) -> Iterator[datetime]:
         slots = _until(slots, rule.until)
     instants = {moment for moment in rule.excluded if moment.tzinfo is not None}
     return (slot for slot in slots if slot not in instants) if instants else slots
+
+
+def _check(moment: datetime, name: str) -> None:
+    if moment.tzinfo is None:
+        raise UsageError(f"{name}: {moment} has no time zone; give one, e.g. datetime(..., tzinfo=UTC)", field=name)
 
 
 def _until(slots: Iterator[datetime], end: datetime) -> Iterator[datetime]:
@@ -165,8 +172,10 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
 
 def slots_between(schedule: Schedule, start: datetime, end: datetime, limit: int) -> list[datetime]:
     """Return the slots from `start` to `end`, both included, at most `limit` (and 10,000) of them, the oldest first."""
+    _check(start, "start")
+    _check(end, "end")
     found = []
-    for slot in islice(iterate(schedule, start - _TICK), max(0, min(limit, MAX_SLOTS))):
+    for slot in islice(iterate(schedule, max(start, EARLIEST) - _TICK), max(0, min(limit, MAX_SLOTS))):
         if slot > end:
             break
         found.append(slot)
@@ -208,6 +217,8 @@ def missed(
     -------
     Missed
     """
+    _check(last, "last")
+    _check(now, "now")
     limit = max(1, min(limit, MAX_SLOTS))
     after = last if start_at is None else max(last, start_at - _TICK)
     end = now if end_at is None else min(now, end_at)
@@ -225,8 +236,6 @@ def missed(
         if len(newest) > limit or begin <= after:
             break
         span *= 2
-    if len(newest) <= limit:
-        return Missed(slots=tuple(newest))
     return Missed(slots=tuple(newest[1:]), earlier_from=first, earlier_to=newest[0])
 
 

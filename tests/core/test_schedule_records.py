@@ -75,6 +75,8 @@ START = "DTSTART:20260105T090000\n"
         ("FREQ=DAILY;UNTIL=20271301T000000", "no time"),
         ("FREQ=DAILY;UNTIL=99990101T000000", "9999"),
         ("FREQ=DAILY;UNTIL=soon", "no time"),
+        ("FREQ=DAILY\nEXDATE:20260105", "EXDATE needs a time"),
+        ("DTSTART;TZID=UTC:20260105T090000\nFREQ=DAILY\nEXDATE;TZID=Asia/Tokyo:20260105T090000", "several zones"),
         ("FREQ=HOURLY;BYMINUTE=0,30;BYSETPOS=1", "BYSETPOS needs FREQ=DAILY"),
         ("FREQ=DAILY;BYSETPOS=1;BYMINUTE=" + ",".join(map(str, range(60))) + ";BYSECOND=" + ",".join(map(str, range(60))), "3600 times a day"),
         ("RRULE:FREQ=DAILY\nRRULE:FREQ=WEEKLY", "two rules"),
@@ -108,13 +110,14 @@ def test_a_rule_takes_from_its_start_what_it_does_not_say() -> None:
     assert fields.excluded == {datetime(2026, 2, 15, 9, 30, 10)}
     assert parse_rrule("freq=weekly").by_day == ((0, 0),)
     assert parse_rrule("DTSTART:20260101T000000Z\nFREQ=YEARLY").zone == "UTC"
-    assert parse_rrule("DTSTART:20260301\nFREQ=YEARLY").by_month == (3,)
+    assert parse_rrule("DTSTART;VALUE=DATE:20260301\nFREQ=YEARLY").by_month == (3,)
+    assert parse_rrule("FREQ=DAILY\nEXDATE;TZID=Asia/Tokyo:20260301T000000").zone == "Asia/Tokyo"
 
 
 def test_a_rule_and_its_schedule_agree_on_the_zone() -> None:
     text = "DTSTART;TZID=Europe/Berlin:20260115T093010\nFREQ=DAILY"
     RRuleSchedule(rrule=text, timezone="Europe/Berlin")
-    with pytest.raises(InvalidSchedule, match="Europe/Berlin and the schedule in UTC") as caught:
+    with pytest.raises(InvalidSchedule, match="for Europe/Berlin and the schedule is in UTC") as caught:
         RRuleSchedule(rrule=text)
     assert caught.value.field == "timezone"
 

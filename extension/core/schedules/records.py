@@ -148,7 +148,7 @@ class RRuleSchedule:
         find_zone(self.timezone)
         if fields.zone is not None and fields.zone != self.timezone:
             raise InvalidSchedule(
-                f"rrule: DTSTART is in {fields.zone} and the schedule in {self.timezone}; make them equal",
+                f"rrule: it is written for {fields.zone} and the schedule is in {self.timezone}; make them equal",
                 field="timezone",
             )
 

@@ -83,7 +83,7 @@ class RRuleFields:
     excluded : frozenset of datetime
         Wall times (naive) or instants (aware) that do not fire.
     zone : str or None
-        The zone that DTSTART names.
+        The zone that DTSTART or EXDATE names.
     """
 
     frequency: str
@@ -126,6 +126,14 @@ def _moment(text: str, part: str) -> datetime:
     if not 1970 <= moment.year < 9000:
         raise _refuse(f"{part}: the year {moment.year} is out of range; write 1970 to 8999")
     return moment.replace(tzinfo=timezone.utc) if match[3] else moment
+
+
+def _time(text: str, part: str) -> datetime:
+    """Return as `_moment` what must have a time: a bare date is the whole day to people, midnight to libraries."""
+    moment = _moment(text, part)
+    if "T" not in text:
+        raise _refuse(f"{part} needs a time; write e.g. {part}={text}T235959")
+    return moment
 
 
 def _lines(text: str) -> tuple[str, str, list[str]]:
@@ -253,13 +261,16 @@ def _parse(text: str) -> RRuleFields:
         start = _moment(value, "DTSTART")
         if start.tzinfo is not None:
             start, zone = start.replace(tzinfo=None), "UTC"
+    exceptions = [_value(line, "EXDATE") for line in excluded_texts]
+    zones = {zone, *(place for _, place in exceptions)} - {None}
+    if len(zones) > 1:
+        raise _refuse("DTSTART and EXDATE name several zones; write one")
+    zone = zones.pop() if zones else None
     if "COUNT" in parts and "UNTIL" in parts:
         raise _refuse("COUNT and UNTIL exclude each other; leave one out")
     if "COUNT" in parts and not start_text:
         raise _refuse("COUNT needs a start to count from; add a line DTSTART:20260105T090000 before the rule")
-    until = _moment(parts["UNTIL"], "UNTIL") if "UNTIL" in parts else None
-    if until is not None and "T" not in parts["UNTIL"]:
-        raise _refuse(f"UNTIL needs a time; write e.g. UNTIL={parts['UNTIL']}T235959")
+    until = _time(parts["UNTIL"], "UNTIL") if "UNTIL" in parts else None
     if parts.get("WKST", "MO") not in WEEKDAYS:
         raise _refuse(f"WKST={parts['WKST'][:20]} is not known; write one of {', '.join(WEEKDAYS)}")
     frequency = parts["FREQ"]
@@ -271,9 +282,7 @@ def _parse(text: str) -> RRuleFields:
         count=_number(parts["COUNT"], "COUNT", 1, MAX_COUNT) if "COUNT" in parts else None,
         until=until,
         week_start=WEEKDAYS.index(parts.get("WKST", "MO")),
-        excluded=frozenset(
-            _moment(one, "EXDATE") for line in excluded_texts for one in _value(line, "EXDATE")[0].split(",")
-        ),
+        excluded=frozenset(_time(one, "EXDATE") for value, _ in exceptions for one in value.split(",")),
         zone=zone,
         by_set_pos=given["BYSETPOS"],
         by_year_day=given["BYYEARDAY"],
