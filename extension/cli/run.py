@@ -110,7 +110,18 @@ from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
     default="auto",
     help="Whether cells' outputs are saved, so that the run can be continued.",
 )
-def run(notebook_path: str | None, output_path: str | None, **options: Any) -> int:
+@click.option(
+    "--resume", metavar="RUN", help="Continue a run that failed, crashed or was cancelled: id, its beginning, or name."
+)
+@click.option(
+    "--from",
+    "from_cell",
+    metavar="CELL",
+    help="Run from this cell on (number, id or task name); what stands before is restored from the latest run.",
+)
+@click.option("--cache/--no-cache", default=False, help="Restore cells whose code and inputs are as in the latest run.")
+@click.pass_context
+def run(ctx: click.Context, /, notebook_path: str | None, output_path: str | None, **options: Any) -> int:
     """Run a notebook: every cell recorded, live, with an honest end.
 
     NOTEBOOK_PATH and OUTPUT_PATH are paths or URLs; - is standard input or output. Without OUTPUT_PATH the result
@@ -118,9 +129,14 @@ def run(notebook_path: str | None, output_path: str | None, **options: Any) -> i
 
     Exit codes: 0 completed, 1 failed, 2 asked for wrongly, 130 interrupted, 138 the kernel died.
     """
-    source, target = _paths(notebook_path, output_path)
     merged = read_parameters(options)
-    spec = _spec(source, target, merged.values, options)
+    if options["resume"]:
+        default = click.core.ParameterSource.DEFAULT
+        given = frozenset(name for name in options if ctx.get_parameter_source(name) is not default)
+        spec = _continued(options["resume"], notebook_path, output_path, merged.values, options, given)
+    else:
+        source, target = _paths(notebook_path, output_path)
+        spec = _spec(source, target, merged.values, options)
     from headrace.server.runner.prepare import prepare
 
     if options["log_level"] in ("WARNING", "ERROR", "CRITICAL") and options["progress_bar"] is None:
@@ -156,31 +172,70 @@ def _paths(source: str | None, target: str | None) -> tuple[str, str]:
     return source, target
 
 
+#: A field of the spec → the option that gives it.
+_FIELDS = {
+    "kernel_name": "kernel",
+    "language": "language",
+    "cwd": "cwd",
+    "start_timeout_seconds": "start_timeout",
+    "cell_timeout_seconds": "cell_timeout",
+    "timeout_seconds": "timeout",
+    "retries": "retries",
+    "retry_delay_seconds": "retry_delay",
+    "report_mode": "report_mode",
+    "autosave_seconds": "autosave_cell_every",
+    "save_on_cell": "request_save_on_cell_execute",
+    "prepare_only": "prepare_only",
+    "checkpoint": "checkpoint",
+    "cache": "cache",
+    "from_cell": "from_cell",
+    "name": "name",
+}
+
+
 def _spec(source: str, target: str, parameters: Mapping[str, Any], options: Mapping[str, Any]) -> NotebookSpec:
     return NotebookSpec(
         input_path=source,
         output_path=target,
         parameters=parameters,
-        strict=not options["lenient"],
-        kernel_name=options["kernel"],
-        language=options["language"],
-        cwd=options["cwd"],
-        env=_env(options["env_file"]),
-        start_timeout_seconds=options["start_timeout"],
-        cell_timeout_seconds=options["cell_timeout"],
-        timeout_seconds=options["timeout"],
-        retries=options["retries"],
-        retry_delay_seconds=options["retry_delay"],
-        report_mode=options["report_mode"],
-        autosave_seconds=options["autosave_cell_every"],
-        save_on_cell=options["request_save_on_cell_execute"],
-        prepare_only=options["prepare_only"],
-        inject_input_path=options["inject_input_path"] or options["inject_paths"],
-        inject_output_path=options["inject_output_path"] or options["inject_paths"],
-        checkpoint=options["checkpoint"],
-        name=options["name"],
-        tags=tuple(options["tags"]),
+        **{field: options[option] for field, option in _FIELDS.items()},
+        **_other_fields(options),
     )
+
+
+def _other_fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "strict": not options["lenient"],
+        "env": _env(options["env_file"]),
+        "inject_input_path": options["inject_input_path"] or options["inject_paths"],
+        "inject_output_path": options["inject_output_path"] or options["inject_paths"],
+        "tags": tuple(options["tags"]),
+    }
+
+
+def _continued(
+    run_text: str,
+    source: str | None,
+    target: str | None,
+    parameters: Mapping[str, Any],
+    options: Mapping[str, Any],
+    given: frozenset[str],
+) -> NotebookSpec:
+    """Return the spec that continues a run: as that run was asked for, but for what is given now."""
+    from headrace.server.runner.continuing import spec_to_continue
+    from headrace.store import get_store
+
+    values = spec_to_continue(get_store().runs.by_prefix(run_text))
+    values["parameters"] = {**values["parameters"], **parameters}
+    values.update({field: options[option] for field, option in _FIELDS.items() if option in given})
+    others = _other_fields(options)
+    asked = {"strict": "lenient", "env": "env_file", "tags": "tags"}
+    values.update({field: others[field] for field, option in asked.items() if option in given})
+    if source is not None:
+        values["input_path"] = source
+    if target is not None:
+        values["output_path"] = target
+    return NotebookSpec.from_dict({**values, "trigger": "cli"})
 
 
 def read_parameters(options: Mapping[str, Any]) -> Merged:

@@ -20,17 +20,19 @@ from headrace.server.kernels import Kernel, KernelStartError
 from headrace.server.output_file import OutputFile, OutputUnwritable
 from headrace.server.runner import metadata
 from headrace.server.runner.cells import CellLoop
+from headrace.server.runner.continuing import AGAIN, RESTORE, Continuation, continue_run, earlier_outputs
 from headrace.server.runner.document import save_document
-from headrace.server.runner.edges import cell_edges
+from headrace.server.runner.edges import analyse_cells, cell_edges
 from headrace.server.runner.observer import Observer
 from headrace.server.runner.outcome import Ending
-from headrace.server.runner.plan import plan_cells
+from headrace.server.runner.plan import CellPlan, plan_cells
 from headrace.server.runner.prepare import Prepared, claim_place, point_latest
 from headrace.server.runner.recording import Recording
 from headrace.server.runner.saving import saving
 from headrace.server.runner.values import put_in
 
 if TYPE_CHECKING:
+    from headrace.core.dataflow import CellGraph
     from headrace.server.runner.runner import NotebookRunner
 
 
@@ -62,6 +64,9 @@ class Attempt:
         self._file = file
         self._observer = observer
         self._loop: CellLoop | None = None
+        self._graph: CellGraph | None = None
+        self._continuation: Continuation | None = None
+        self._shown: dict[str, list[Any]] = {}
         self.notebook = prepared_notebook(runner.prepared)
 
     def open(self) -> None:
@@ -83,12 +88,30 @@ class Attempt:
         kernel_id = self._kernel.manager.kernel_id if self._kernel is not None else None
         save_document(recording.store, recording.run.id, prepared, self.notebook, kernel_id)
         plans = plan_cells(self.notebook["cells"], allow_errors=prepared.spec.allow_errors)
-        recording.open(plans, cell_edges(plans, prepared.language))
+        self._graph = analyse_cells(plans, prepared.language)
+        notes = self._continue(plans)
+        recording.open(plans, cell_edges(plans, self._graph))
         self._file.forget()
         self._observer.started(recording.run, recording.cells, prepared.output_path)
-        for message in prepared.warnings:
+        for message in [*prepared.warnings, *notes]:
             recording.log(None, 30, "headrace", message)
             self._observer.warned(message)
+
+    def _continue(self, plans: list[CellPlan]) -> list[str]:
+        """Find out what an earlier run has done already; return what a person is told of it."""
+        recording, spec = self._recording, self._runner.spec
+        earlier = self._runner.earlier
+        if earlier is None or recording.attempt > recording.run.attempt:
+            return []
+        self._continuation = continue_run(recording.store, earlier, plans, self._graph, spec)
+        decisions = self._continuation.decisions
+        self._shown = earlier_outputs(recording.store, earlier, decisions)
+        recording.details["continues"] = {
+            "run_id": earlier.id,
+            "restored": len(self._continuation.of(RESTORE, plans)),
+            "again": [plan.name for plan in self._continuation.of(AGAIN, plans)][:100],
+        }
+        return self._continuation.sentences(plans)
 
     def stop(self, ending: Ending, *, now: bool) -> None:
         """End the cell that runs, and run no further one."""
@@ -128,6 +151,9 @@ class Attempt:
             spec=spec,
             folder=runner.prepared.folder,
             traits=runner.traits,
+            graph=self._graph,
+            continuation=self._continuation,
+            shown=self._shown,
         )
         deadline = None
         if spec.timeout_seconds:
@@ -175,6 +201,8 @@ class Attempt:
             The same, or why the output could not be written.
         """
         recording, runner = self._recording, self._runner
+        if self._loop is not None and not runner.stop_now:
+            await self._loop.save_before_release(ending)
         leaving = asyncio.ensure_future(self._drop_kernel(now=ending.kernel_died or runner.stop_now))
         try:
             if self._loop is not None:

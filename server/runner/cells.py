@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
@@ -15,7 +15,9 @@ from headrace.core.states import StateType
 from headrace.server.kernels import Kernel
 from headrace.server.output_file import OutputFile
 from headrace.server.runner import metadata
+from headrace.server.runner.checkpoints import Checkpoints, touch
 from headrace.server.runner.client import CellClient
+from headrace.server.runner.continuing import RESTORE, Continuation
 from headrace.server.runner.kernel_side import KernelSide
 from headrace.server.runner.observer import Observer
 from headrace.server.runner.outcome import COMPLETED, Ending, of_notebook, of_reply, where
@@ -23,6 +25,9 @@ from headrace.server.runner.outputs import Outputs
 from headrace.server.runner.plan import CellPlan
 from headrace.server.runner.recording import CellRun, Recording
 from headrace.server.runner.stopping import Stopper
+
+if TYPE_CHECKING:
+    from headrace.core.dataflow import CellGraph
 
 #: A kernel that adopted a cell has this long after its reply to have written how it ended, seconds.
 ADOPTION_SECONDS = 2.0
@@ -46,6 +51,12 @@ class CellLoop:
         The notebook's folder, for hints.
     traits : mapping
         For nbclient.
+    graph : CellGraph or None
+        By run id; without it nothing is saved for a continuation.
+    continuation : Continuation or None
+        What an earlier run has done already.
+    shown : mapping of str to list
+        What restored cells had shown, by run id.
     """
 
     def __init__(
@@ -59,6 +70,9 @@ class CellLoop:
         spec: NotebookSpec,
         folder: str,
         traits: Mapping[str, Any],
+        graph: CellGraph | None = None,
+        continuation: Continuation | None = None,
+        shown: Mapping[str, list[Any]] | None = None,
     ) -> None:
         self._notebook = notebook
         self._kernel = kernel
@@ -73,6 +87,9 @@ class CellLoop:
         )
         self._client.reset_execution_trackers()
         self._kernel_side = KernelSide(kernel)
+        self._checkpoints = Checkpoints(recording, self._kernel_side, graph, spec.checkpoint)
+        self._continuation = continuation
+        self._shown = shown or {}
         self._stopper = Stopper(kernel, lambda: self._client.executing)
         self._input_asked = False
 
@@ -93,7 +110,7 @@ class CellLoop:
             for cell in self._recording.cells:
                 if self._stopper.ending is not None:
                     return self._stopper.ending
-                ending = await self._run_cell(cell)
+                ending = await self._restore(cell) or await self._run_cell(cell)
                 if self._stopper.ending is not None:
                     return self._stopper.ending
                 if ending.rest:
@@ -104,6 +121,45 @@ class CellLoop:
             await asyncio.gather(stdin, return_exceptions=True)
             self._outputs.flush()
             self._stopper.close()
+
+    async def save_before_release(self, ending: Ending) -> None:
+        """Save what has no checkpoint yet, where the run may be continued; remove all where it need not be."""
+        if ending.state_type is StateType.COMPLETED and not (self._spec.cache or self._spec.checkpoint == "always"):
+            self._checkpoints.remove()
+        elif not ending.kernel_died and await self._kernel.alive():
+            index = (ending.error or {}).get("cell_index")
+            failed = next((cell for cell in self._recording.cells if cell.plan.index == index), None)
+            await self._checkpoints.before_release(failed)
+
+    async def _restore(self, cell: CellRun) -> Ending | None:
+        """Bring back what the cell left behind in an earlier run; None where it has to run."""
+        decision = None if self._continuation is None else self._continuation.decisions.get(cell.plan.run_id)
+        if decision is None or decision.action != RESTORE or decision.earlier is None:
+            return None
+        checkpoint = decision.earlier.details.get("checkpoint")
+        assert isinstance(checkpoint, Mapping)
+        fault = await self._checkpoints.restore(checkpoint)
+        if fault:
+            self._recording.log(cell, 30, "headrace", f"It runs again: {fault}.")
+            return None
+        touch([checkpoint])
+        node = self._notebook["cells"][cell.plan.index]
+        self._outputs.bring_back(cell.plan.index, self._shown.get(cell.plan.run_id, []))
+        node["execution_count"] = decision.earlier.details.get("execution_count")
+        earlier = decision.earlier
+        self._recording.end_cell(
+            cell,
+            StateType.COMPLETED,
+            "Cached",
+            f"restored from {self._continuation.earlier.name if self._continuation else earlier.name}",
+            details={"checkpoint": dict(checkpoint), "execution_count": node["execution_count"]},
+            columns={
+                "cache": {"hit": True, "from_run_id": earlier.id, "reason": "it was done in the run that is continued"},
+                "resumed_from_id": earlier.id,
+            },
+        )
+        self._note_end(cell)
+        return COMPLETED
 
     def close(self, ending: Ending) -> None:
         """Record the cells that were not reached, and keep the widgets' state."""
@@ -132,6 +188,8 @@ class CellLoop:
             ending, facts = await self._one_attempt(cell)
             if cell.is_final or (cell.adopted and ending.state_type is StateType.COMPLETED):
                 self._note_end(cell)
+                if cell.state_type is StateType.COMPLETED and cell.state_name != "Skipped" and not ending.rest:
+                    await self._checkpoints.after(cell)
                 return ending
             if not (ending.retry and cell.attempt <= plan.options.retries and self._stopper.ending is None):
                 break
@@ -149,10 +207,13 @@ class CellLoop:
                 message=stopped.message,
                 error=ending.error,
             )
+        facts["execution_count"] = self._notebook["cells"][plan.index].get("execution_count")
         self._recording.end_cell(
             cell, ending.state_type, ending.state_name, ending.message, error=ending.error, details=facts
         )
         self._note_end(cell)
+        if ending.state_type is StateType.COMPLETED and not ending.rest:
+            await self._checkpoints.after(cell)
         return ending
 
     def _note_end(self, cell: CellRun) -> None:
@@ -175,7 +236,8 @@ class CellLoop:
         facts = self._outputs.end(index)
         if adopting:
             await self._take_over(cell)
-            if cell.is_final and facts:
+            if cell.is_final:
+                facts["execution_count"] = node.get("execution_count")
                 self._recording.patch_cell(cell, facts)
         return ending, facts
 

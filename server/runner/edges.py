@@ -10,28 +10,40 @@ from headrace.core.runs import EdgeKind
 from headrace.server.runner.plan import CellPlan
 
 if TYPE_CHECKING:
-    from headrace.core.dataflow import CellInput
+    from headrace.core.dataflow import CellGraph, CellInput
 
 Edge = tuple[str, str, EdgeKind, str]
 
 
-def cell_edges(plans: Sequence[CellPlan], language: str) -> list[Edge]:
-    """Return (run id, upstream run id, kind, name) for each dependency between cells.
+def analyse_cells(plans: Sequence[CellPlan], language: str) -> CellGraph | None:
+    """Return the graph of a notebook's cells, by run id; None where it cannot be told.
 
     Parameters
     ----------
     plans : sequence of CellPlan
     language : str
-        The notebook's; only Python is analysed, elsewhere only `--after` counts.
+        The notebook's; only Python is analysed.
     """
     if language != "python":
-        return _told(plans)
+        return None
     from headrace.core.dataflow import build_graph
 
-    inputs = _inputs(plans)
     try:
-        graph = build_graph(inputs, keep_going=True)
+        return build_graph(_inputs(plans), keep_going=True)
     except HeadraceError:
+        return None
+
+
+def cell_edges(plans: Sequence[CellPlan], graph: CellGraph | None) -> list[Edge]:
+    """Return (run id, upstream run id, kind, name) for each dependency between cells.
+
+    Parameters
+    ----------
+    plans : sequence of CellPlan
+    graph : CellGraph or None
+        None where only `--after` counts.
+    """
+    if graph is None:
         return _told(plans)
     found: list[Edge] = []
     for edge in graph.edges:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
+from functools import lru_cache
+from importlib import resources
 from queue import Empty
 from typing import Any
 
@@ -26,6 +30,12 @@ def _headrace_probe(load):
 """
 
 
+@lru_cache(maxsize=1)
+def _text() -> str:
+    """Return the source of the kernel's part: siblings do not import each other, it is data here."""
+    return (resources.files("headrace") / "kernel_magic" / "checkpoints.py").read_text(encoding="utf-8")
+
+
 class KernelSide:
     """What a kernel knows of Headrace, asked when it first matters.
 
@@ -38,6 +48,7 @@ class KernelSide:
         self._kernel = kernel
         self._found: bool | None = None
         self._loaded = False
+        self._sent = False
 
     async def has_headrace(self, plan: CellPlan) -> bool:
         """Return whether the cell is to be left to the kernel as it stands.
@@ -78,6 +89,36 @@ class KernelSide:
             await self._reply(client.execute(f"del {', '.join(after)}", silent=True, store_history=False))
         found = (content or {}).get("user_expressions", {}).get("headrace", {})
         return found.get("data", {}).get("text/plain") if found.get("status") == "ok" else None
+
+    async def call(self, function: str, **arguments: Any) -> Any:
+        """Call a function of `headrace.kernel_magic.checkpoints` in the kernel, whose text is sent there first.
+
+        Returns
+        -------
+        object
+            Its answer, JSON values; None where the kernel cannot.
+        """
+        name = "_headrace_checkpoints"
+        if not self._sent:
+            self._sent = True
+            module = f"_headrace_sys.modules[{name!r}]"
+            await self.evaluate(
+                "import sys as _headrace_sys, types as _headrace_types\n"
+                f"{module} = _headrace_types.ModuleType({name!r})\n"
+                f"exec(compile({_text()!r}, '<headrace checkpoints>', 'exec'), {module}.__dict__)",
+                "1",
+                after=("_headrace_sys", "_headrace_types"),
+            )
+        given = repr(json.dumps(arguments))
+        expression = (
+            f"__import__('json').dumps(__import__('sys').modules[{name!r}].{function}"
+            f"(**__import__('json').loads({given})))"
+        )
+        answer = await self.evaluate("", expression)
+        try:
+            return None if answer is None else json.loads(ast.literal_eval(answer))
+        except (ValueError, SyntaxError):
+            return None
 
     async def _reply(self, message_id: str) -> Any:
         while True:

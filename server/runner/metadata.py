@@ -110,7 +110,9 @@ def cell_started(node: Any, cell: CellRun) -> None:
 def cell_ended(node: Any, cell: CellRun) -> None:
     """Note how a cell ended; one that never ran stays pending."""
     noted = node["metadata"].setdefault("papermill", {})
-    if cell.started_at is not None and cell.state_name != "Skipped":
+    if cell.state_name == "Cached" and cell.started_at is None:
+        noted.update(status="completed", exception=False)
+    elif cell.started_at is not None and cell.state_name != "Skipped":
         failed = cell.state_type is not StateType.COMPLETED
         end = cell.ended_at or cell.started_at
         noted.update(

@@ -15,6 +15,7 @@ from headrace.core.ids import new_id
 SKIP_TAGS = ("skip-execution", "skip")
 #: The tag (nbclient's) whose cells may raise without ending the run.
 RAISES_TAG = "raises-exception"
+INJECTED_TAG = "injected-parameters"
 
 _DESCRIPTION = re.compile(r"papermill_description=(\S+)")
 _LOAD = re.compile(r"^([ \t]*)(%(?:re)?load_ext[ \t]+headrace\b.*)$", re.MULTILINE)
@@ -44,6 +45,8 @@ class CellPlan:
         Why it is left out; "" where it runs.
     may_raise : bool
         An exception does not end the run.
+    injected : bool
+        It sets the run's parameters.
     """
 
     run_id: str
@@ -55,6 +58,12 @@ class CellPlan:
     task: CellTask | None = None
     skip: str = ""
     may_raise: bool = False
+    injected: bool = False
+
+    @property
+    def body(self) -> str:
+        """The code without the magic line, line numbers kept."""
+        return self.source if self.task is None else self.task.body
 
     @property
     def options(self) -> CellOptions:
@@ -63,8 +72,7 @@ class CellPlan:
 
     def plain_code(self) -> str:
         """Return the code for a kernel without Headrace: the magic line blank, `%load_ext headrace` a comment."""
-        body = self.source if self.task is None else self.task.body
-        return _LOAD.sub(r"\1# \2", body)
+        return _LOAD.sub(r"\1# \2", self.body)
 
 
 def plan_cells(cells: Sequence[Mapping[str, Any]], *, allow_errors: bool = False) -> list[CellPlan]:
@@ -111,6 +119,7 @@ def plan_cells(cells: Sequence[Mapping[str, Any]], *, allow_errors: bool = False
                 task=task,
                 skip=_why_skipped(metadata, tags),
                 may_raise=allow_errors or RAISES_TAG in tags,
+                injected=INJECTED_TAG in tags,
             )
         )
     return plans

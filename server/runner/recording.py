@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.core.events import RUN_UPDATED
@@ -46,6 +46,8 @@ class CellRun:
     error : mapping or None
     adopted : bool
         The kernel moves it.
+    details, result : mapping, mapping or None
+        As in the store; `result` is what the kernel has kept of a task.
     """
 
     plan: CellPlan
@@ -58,6 +60,8 @@ class CellRun:
     ended_at: int | None = None
     error: Mapping[str, Any] | None = None
     adopted: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -121,7 +125,8 @@ class Recording:
         for plan in plans:
             values = self._cell_values(plan, now)
             values["resumed_from_id"] = before.get(plan.cell_id)
-            self.cells.append(CellRun(plan=plan, record=self._recorder.open(values)))
+            details = dict(values["details"])
+            self.cells.append(CellRun(plan=plan, record=self._recorder.open(values), details=details))
         for run_id, upstream_id, kind, name in edges:
             self._recorder.edge(run_id, upstream_id, kind.value, name)
         self._recorder.flush()
@@ -146,7 +151,7 @@ class Recording:
             "name": plan.name,
             "definition": plan.name,
             "definition_key": plan.cell_id,
-            "version": hashlib.sha256(plan.source.encode(errors="replace")).hexdigest(),
+            "version": source_version(plan.source),
             "owner": run.owner,
             "owner_id": run.owner_id,
             "host": run.host,
@@ -232,28 +237,36 @@ class Recording:
         *,
         error: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
+        columns: Mapping[str, Any] | None = None,
     ) -> None:
-        """Say how a cell ended."""
+        """Say how a cell ended; `details` are added to what is known, `columns` are further ones of its row."""
         if cell.is_final:
             return
         now = self.now()
         if cell.started_at is not None and cell.state_type is StateType.PENDING:
             self._announce(cell)
-        patch: dict[str, Any] = {} if cell.started_at is None else {"ended_at": now}
+        patch: dict[str, Any] = dict(columns or {})
+        if cell.started_at is not None:
+            patch["ended_at"] = now
         if error is not None:
             patch["error"] = cell.error = dict(error)
         if details:
-            patch["details"] = {**cell.record.values.get("details", {}), **details}
+            cell.details.update(details)
+            patch["details"] = dict(cell.details)
         cell.ended_at = now if cell.started_at is not None else None
         self._move_cell(cell, state, name, message, now, patch)
         self._count()
 
     def patch_cell(self, cell: CellRun, details: Mapping[str, Any]) -> None:
-        """Add to the details of a cell that the kernel has ended."""
-        run = self.store.runs.get(cell.plan.run_id)
-        patch = {"details": {**run.details, **details}}
+        """Add to the details of a cell, whoever moves it."""
+        cell.details.update(details)
         self._recorder.change(
-            cell.record, cell.state_type.value, cell.state_name, self.now(), patch=patch, kind=RUN_UPDATED
+            cell.record,
+            cell.state_type.value,
+            cell.state_name,
+            self.now(),
+            patch={"details": dict(cell.details)},
+            kind=RUN_UPDATED,
         )
 
     def _move_cell(
@@ -275,7 +288,8 @@ class Recording:
         cell.state_type, cell.state_name, cell.message = run.state_type, run.state_name, run.state_message
         cell.attempt = cell.record.attempt = run.attempt
         cell.started_at, cell.ended_at = run.started_at, run.ended_at
-        cell.error = run.error
+        cell.error, cell.result = run.error, run.result
+        cell.details = dict(run.details)
         if cell.is_final and not was_final:
             self._count()
 
@@ -359,6 +373,11 @@ class Recording:
         self._recorder.flush()
 
 
+def source_version(source: str) -> str:
+    """Return the digest of a cell's source that its run carries as `version`."""
+    return hashlib.sha256(source.encode(errors="replace")).hexdigest()
+
+
 def new_notebook_run(
     spec: NotebookSpec,
     *,
@@ -368,6 +387,7 @@ def new_notebook_run(
     digest: str,
     document_id: str | None,
     parameters: Mapping[str, Any],
+    resumed_from_id: str | None = None,
 ) -> Run:
     """Return the run of a notebook that this process is about to execute."""
     from headrace.core.ids import new_id
@@ -396,7 +416,7 @@ def new_notebook_run(
         deployment_id=spec.deployment_id,
         schedule_id=spec.schedule_id,
         trigger=spec.trigger,
-        resumed_from_id=spec.resume_from,
+        resumed_from_id=resumed_from_id,
         notebook_path=notebook_path,
         document_id=document_id,
         pid=os.getpid(),

@@ -10,6 +10,7 @@ import asyncio
 import os
 import secrets
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -89,6 +90,7 @@ class NotebookRunner:
         self.stop_ending: Ending | None = None
         self.stop_now = False
         self.stop_asked: asyncio.Event = asyncio.Event()
+        self.earlier: Run | None = None
         self._taken = run
         self._observer = observer
         self._own_process = own_process
@@ -132,6 +134,8 @@ class NotebookRunner:
     async def _recorded(self, kernel: Kernel | KernelStartError) -> Result:
         with _without_iri_grammar() if self._own_process else nullcontext():
             from headrace.server.runner.attempt import Attempt
+            from headrace.server.runner.checkpoints import remove_old
+            from headrace.server.runner.continuing import find_earlier
             from headrace.server.runner.observer import Observer
             from headrace.server.runner.outcome import cancelled
             from headrace.server.runner.recording import Recording
@@ -141,6 +145,7 @@ class NotebookRunner:
 
         observer = self._observer or Observer()
         store = get_store()
+        self.earlier = find_earlier(store, self.spec, self.prepared.input_path)
         run = self._taken or self._new_run(store)
         recording = Recording(store, self.spec, run, is_new=self._taken is None)
         recording.details.update(self._details())
@@ -178,6 +183,7 @@ class NotebookRunner:
         finally:
             watch.close()
             file.close()
+            remove_old(store.place.data_dir, now=time.time())
         observer.ended(ending, run, self.prepared.output_path)
         return Result(ending=ending, run=run, notebook=self._attempt.notebook, output_path=self.prepared.output_path)
 
@@ -195,6 +201,7 @@ class NotebookRunner:
             digest=self.prepared.notebook.digest,
             document_id=known.id if known else None,
             parameters=self.prepared.values.shown,
+            resumed_from_id=self.earlier.id if self.earlier is not None and not self.spec.cache else None,
         )
 
     def _details(self) -> dict[str, Any]:

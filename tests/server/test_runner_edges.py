@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.core.runs import EdgeKind
-from headrace.server.runner.edges import cell_edges
+from headrace.server.runner.edges import analyse_cells, cell_edges
 from headrace.server.runner.plan import plan_cells
 
 
@@ -14,7 +14,10 @@ def cells(*sources: str) -> list[dict[str, object]]:
 def edges(*sources: str, language: str = "python") -> set[tuple[str, str, str, str]]:
     plans = plan_cells(cells(*sources))
     names = {plan.run_id: plan.cell_id for plan in plans}
-    return {(names[up], names[run], kind.value, name) for run, up, kind, name in cell_edges(plans, language)}
+    return {
+        (names[up], names[run], kind.value, name)
+        for run, up, kind, name in cell_edges(plans, analyse_cells(plans, language))
+    }
 
 
 def test_a_cell_comes_after_the_last_writer_of_what_it_reads() -> None:
