@@ -20,6 +20,8 @@ from headrace.core.errors import HeadraceError, one_line
 
 #: A kernel's Python that does not answer in this time is said to be unusable, seconds.
 PROBE_SECONDS = 20.0
+#: A schedule that is due this long with nobody to fire it is late, seconds.
+LATE_SECONDS = 60.0
 PROBE = "import headrace; print('headrace', headrace.__version__)"
 SHOWN_PACKAGES = ("sqlalchemy", "ipykernel", "jupyter_server", "jupyterlab", "nbclient", "papermill")
 
@@ -141,6 +143,32 @@ def _open_store(opened: Any) -> Iterator[Finding]:
         text=f"revision {opened.schema}, this Headrace knows {SCHEMA_REVISION}; {opened.database.dialect}",
         level="note" if newer else "ok",
         remedy="pip install -U headrace" if newer else "",
+    )
+    yield from _workers(opened)
+
+
+def _workers(opened: Any) -> Iterator[Finding]:
+    """Say who executes scheduled and requested runs."""
+    from headrace import __version__
+
+    for worker in opened.workers.alive():
+        other = worker.version not in ("", __version__)
+        yield Finding(
+            topic="worker",
+            text=f"{worker.name or worker.id} is alive: pool {worker.pool}, process {worker.pid} on {worker.host}"
+            + (f", but of Headrace {worker.version}" if other else ""),
+            level="note" if other else "ok",
+            remedy="start it again after the upgrade" if other else "",
+        )
+    if opened.workers.alive():
+        return
+    due = opened.schedules.next_due()
+    late = due is not None and opened.clock.now_us() - due > LATE_SECONDS * 1_000_000
+    yield Finding(
+        topic="worker",
+        text="none is alive" + (", and a schedule is due" if late else ": schedules do not fire"),
+        level="wrong" if late else "note",
+        remedy="open JupyterLab, or run `headrace server start` or `headrace worker`",
     )
 
 

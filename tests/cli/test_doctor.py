@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from headrace.cli import checks, doctor, main
-from headrace.store import get_store
+from headrace.core.deployments import Deployment, ScheduleRow, Worker
+from headrace.core.ids import new_id
+from headrace.store import get_store, liveness
 from headrace.store.schema import SCHEMA_REVISION
 
 
@@ -37,6 +39,28 @@ def test_it_names_the_store_why_it_was_chosen_and_its_schema(database_url: str) 
     assert "chosen by HEADRACE_DATABASE_URL" in found("store").text
     schema = found("schema")
     assert (schema.level, schema.text.split(",")[0]) == ("ok", f"revision {SCHEMA_REVISION}")
+
+
+def test_it_says_whether_a_worker_is_alive(database_url: str) -> None:
+    store = get_store()
+    assert (found("worker").level, found("worker").text) == ("note", "none is alive: schedules do not fire")
+    mine = Worker(id=new_id(), name="mine", owner_id=liveness.owner_id(), host="here", pid=os.getpid(), slots=1)
+    store.workers.register(mine)
+    assert found("worker").text == f"mine is alive: pool {mine.pool}, process {os.getpid()} on here"
+    store.workers.set_state(mine.id, "ended")
+    assert found("worker").level == "note"
+
+
+@pytest.mark.parametrize(("ago_seconds", "level"), [(3600, "wrong"), (-3600, "note")], ids=["is due", "comes later"])
+def test_a_schedule_that_is_due_needs_a_worker(sqlite_url: str, ago_seconds: int, level: str) -> None:
+    store = get_store()
+    deployment = store.deployments.create(
+        Deployment(id=new_id(), name="nightly", kind="flow", entrypoint="flow.py:nightly")
+    )
+    due = store.clock.now_us() - ago_seconds * 1_000_000
+    row = ScheduleRow(id=new_id(), deployment_id=deployment.id, cron="0 6 * * *", next_fire_at=due)
+    store.schedules.create(row)
+    assert found("worker").level == level
 
 
 @pytest.mark.postgres
