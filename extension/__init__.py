@@ -161,10 +161,15 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     """
     from importlib import import_module
 
-    from headrace.extras import lab_extra
+    from headrace.extras import REMEDY, lab_extra, missing_for_notebook_runs
 
     with lab_extra():
         module = import_module("headrace.server.app")
+    if missing := missing_for_notebook_runs():
+        from logging import getLogger
+
+        text = "%s not installed: the panel shows runs, and notebooks cannot be run. Bring it with: %s"
+        getLogger("headrace").warning(f"headrace: {text}", " and ".join(missing), REMEDY)
     return [{"module": module.__name__, "app": module.HeadraceApp}]
 
 

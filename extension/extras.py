@@ -27,6 +27,18 @@ LAB_PACKAGES = frozenset(
 )
 
 
+#: What the server side needs beside Jupyter Server, and JupyterLab alone does not bring.
+NOT_WITH_JUPYTERLAB = ("nbclient", "papermill", "psutil")
+REMEDY = 'pip install "headrace[lab]"'
+
+
+def missing_for_notebook_runs() -> list[str]:
+    """Return the packages that notebook runs need and that are not installed; nothing is imported."""
+    from importlib.util import find_spec
+
+    return [name for name in NOT_WITH_JUPYTERLAB if find_spec(name) is None]
+
+
 @contextmanager
 def lab_extra() -> Iterator[None]:
     """Turn a missing package of the `lab` extra, anywhere inside the block, into the command that brings it.
@@ -43,6 +55,5 @@ def lab_extra() -> Iterator[None]:
         if package not in LAB_PACKAGES:
             raise
         raise MissingDependency(
-            f"headrace: {package} is not installed, and the server side needs it. "
-            'Bring it with: pip install "headrace[lab]"'
+            f"headrace: {package} is not installed, and the server side needs it. Bring it with: {REMEDY}"
         ) from error

@@ -102,6 +102,21 @@ def test_a_missing_lab_extra_is_answered_with_the_command_that_brings_it() -> No
     )
 
 
+def test_lab_says_what_is_missing_for_notebook_runs_and_shows_the_panel_all_the_same() -> None:
+    said = python(
+        "import logging, sys\n"
+        "logging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
+        "sys.modules['papermill'] = None\n"
+        "import headrace\n"
+        "(point,) = headrace._jupyter_server_extension_points()\n"
+        "print(point['app'].__name__)\n"
+    )
+    assert said == (
+        "headrace: papermill not installed: the panel shows runs, and notebooks cannot be run. "
+        'Bring it with: pip install "headrace[lab]"\nHeadraceApp\n'
+    )
+
+
 def test_any_other_missing_module_is_not_dressed_up() -> None:
     from headrace.extras import lab_extra
 
