@@ -249,6 +249,9 @@ def main(names: list[str]) -> int:
     int
         The exit code: 1 where a test failed, 2 for an unknown lane.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it puts in the background with Ctrl-C ignored, and programs pass that on.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     env = environment()  # before the lanes are made: they look Node.js up on PATH
     known = {lane.name: lane for lane in lanes()}
     if unknown := [name for name in names if name not in known]:
