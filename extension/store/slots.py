@@ -222,11 +222,13 @@ def missed(
     limit = max(1, min(limit, MAX_SLOTS))
     after = last if start_at is None else max(last, start_at - _TICK)
     end = now if end_at is None else min(now, end_at)
-    found = list(islice(iterate(schedule, after), limit + 1))
-    if not found or found[0] > end:
-        return Missed()
-    if found[-1] > end or len(found) <= limit:
-        return Missed(slots=tuple(slot for slot in found if slot <= end))
+    found: list[datetime] = []
+    for slot in islice(iterate(schedule, after), limit + 1):
+        if slot > end:
+            break
+        found.append(slot)
+    if len(found) <= limit:
+        return Missed(slots=tuple(found))
     # Too many to walk through: look back from the end, twice as far each time.
     first = found[0]
     span = found[-1] - first

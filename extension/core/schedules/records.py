@@ -13,7 +13,7 @@ from headrace.core.clock import EPOCH, UTC, micros
 from headrace.core.errors import InvalidSchedule
 from headrace.core.schedules.cron import CronFields, parse_cron
 from headrace.core.schedules.rrule import RRuleFields, parse_rrule
-from headrace.core.schedules.zones import EARLIEST, LATEST, find_zone
+from headrace.core.schedules.zones import LATEST, find_zone
 
 #: Seconds. Below a second the run's own start would be longer than the period.
 MIN_INTERVAL_SECONDS = 1.0
@@ -263,16 +263,3 @@ def jitter(schedule_id: str, slot: datetime, jitter_seconds: float) -> timedelta
     digest = hashlib.sha256(f"{schedule_id}\n{micros(slot)}".encode()).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     return timedelta(microseconds=int(share * jitter_seconds * 1_000_000))
-
-
-__all__ = [
-    "EARLIEST",
-    "LATEST",
-    "CronSchedule",
-    "IntervalSchedule",
-    "OneOffSchedule",
-    "RRuleSchedule",
-    "Schedule",
-    "ScheduleOptions",
-    "jitter",
-]
