@@ -17,7 +17,7 @@ from headrace.core.parameters import Parameter, closest, inspect_source, json_sa
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 MAX_NOTEBOOK_BYTES = 256 * 1024 * 1024
-"""Largest notebook that is read for inspection; about 1.5 s on one core."""
+"""Largest notebook that is read for inspection; about 2 s on one core."""
 MAX_CELL_CHARACTERS = 200_000
 """Longest parameters cell that is parsed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import time
 from typing import Any
 
 import pytest
@@ -213,3 +214,27 @@ def test_assignments_are_read_as_far_as_they_are_literals() -> None:
         "day": datetime.date(2026, 1, 1),
         "x": EnumMember("Color", "RED"),
     }
+
+
+HEAVY: dict[str, str] = {
+    "many parameters": "\n".join(f"x{index}: dict[str, int] = {{'a': [1]}}  # help" for index in range(2000)),
+    "many members": f"x: Union[{','.join(f'Literal[{index}]' for index in range(10_000))}] = 1",
+    "a long bar": f"x: {'|'.join(['A'] * 900)} = 1",
+    "a long bar of literals": f"x: {'|'.join(f'Literal[{index}]' for index in range(900))} = 1",
+    "many dots": f"x: {'.'.join(['a'] * 900)} = {'.'.join(['a'] * 900)}\ndel {'.'.join(['a'] * 900)}",
+    "many bases": f"class E({'.'.join(['a'] * 900)}): pass\nx = 1",
+    "a long sum": f"x = {'+'.join(['1'] * 900)}",
+    "many minus signs": f"x = {'-' * 150}1",
+    "one long list": f"x = [{'1,' * 50_000}]",
+    "many statements on a line": "x = 1;" * 10_000,
+    "one name many times": "x = 1  # help\n" * 5_000,
+}
+
+
+@pytest.mark.parametrize("source", HEAVY.values(), ids=HEAVY.keys())
+def test_a_cell_made_to_be_slow_is_inspected_in_bounded_time(source: str) -> None:
+    started = time.process_time()
+    found = inspect_source(source)
+    assert found[-1].name.startswith("x")
+    # Processor time, so that a busy machine does not count. It was minutes where the work grows with the square.
+    assert time.process_time() - started < 5

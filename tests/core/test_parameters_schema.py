@@ -8,6 +8,7 @@ import fractions
 import math
 import pathlib
 import pickle
+import time
 import uuid
 from typing import Any
 
@@ -394,3 +395,12 @@ def test_what_the_schema_accepts_the_coercion_accepts(value: Any) -> None:
     validator = jsonschema.Draft202012Validator(parameters_schema(parameters))
     assert validator.is_valid({"x": json_safe(value)}) or math.isinf(value)
     assert coerce(parameters, {"x": value})["x"] == value
+
+
+def test_many_unknown_names_are_refused_in_bounded_time() -> None:
+    parameters = inspect_source("\n".join(f"month_{index} = 1" for index in range(1000)))
+    started = time.process_time()
+    with pytest.raises(ParameterErrors) as caught:
+        prepare(parameters, {f"mnth_{index}": 1 for index in range(1000)})
+    assert time.process_time() - started < 5
+    assert len(caught.value.errors) == 1000

@@ -65,6 +65,8 @@ SIMPLE: dict[str, str] = {
 """The last part of an annotation's name → the kind of type."""
 KINDS = frozenset(SIMPLE.values()) | {"union", "literal", "enum"}
 """All kinds of type."""
+MAX_MEMBERS = 100
+"""Largest union that is understood: its members are compared with each other."""
 ARGUMENTS = {"list": 1, "set": 1, "frozenset": 1, "dict": 2}
 """How many element types a container has."""
 
@@ -92,7 +94,10 @@ def parse_annotation(source: str | ast.expr, enums: Mapping[str, EnumClass] | No
             return ANY
     else:
         node = source
-    return _form(node, enums or {})
+    try:
+        return _form(node, enums or {})
+    except RecursionError:  # a chain of a thousand `|` or dots: nothing that a person checks values against
+        return ANY
 
 
 def _form(node: ast.expr, enums: Mapping[str, EnumClass]) -> TypeForm:
@@ -101,7 +106,7 @@ def _form(node: ast.expr, enums: Mapping[str, EnumClass]) -> TypeForm:
             return TypeForm(kind="none")
         return parse_annotation(node.value, enums) if isinstance(node.value, str) else ANY
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return union([_form(node.left, enums), _form(node.right, enums)])
+        return _bar(node, enums)
     if isinstance(node, ast.Subscript):
         return _subscript(node, enums)
     name = dotted(node)
@@ -110,6 +115,18 @@ def _form(node: ast.expr, enums: Mapping[str, EnumClass]) -> TypeForm:
     kind = SIMPLE.get(name.rpartition(".")[2], "any")
     # numpy's and pandas' own classes share these words (`pandas.Series` does not, `np.float` once did): taken at their word.
     return TypeForm(kind=kind)
+
+
+def _bar(node: ast.expr, enums: Mapping[str, EnumClass]) -> TypeForm:
+    """Understand `A | B | C`, which the tree holds as `(A | B) | C`, as one union and not as one in another."""
+    members: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        members.append(node.right)
+        node = node.left
+    members.append(node)
+    if len(members) > MAX_MEMBERS:
+        return ANY
+    return union([_form(member, enums) for member in reversed(members)])
 
 
 def _subscript(node: ast.Subscript, enums: Mapping[str, EnumClass]) -> TypeForm:
@@ -163,10 +180,12 @@ def union(forms: list[TypeForm]) -> TypeForm:
         A union, or the only member; `any` if one of them is.
     """
     flat: list[TypeForm] = []
-    for form in forms:
+    for form in forms if len(forms) <= MAX_MEMBERS else [ANY]:
         for member in form.args if form.kind == "union" else (form,):
             if member not in flat:
                 flat.append(member)
+            if len(flat) > MAX_MEMBERS:
+                return ANY
     if any(member.kind == "any" for member in flat):
         return ANY
     return flat[0] if len(flat) == 1 else TypeForm(kind="union", args=tuple(flat))

@@ -13,6 +13,8 @@ from headrace.core.parameters.names import closest, name_fault
 
 Sources = str | Mapping[str, str]
 """Where values come from: "cli" or "json" for all, or by name (what is not listed is "json")."""
+MAX_HINTS = 20
+"""Unknown names for which the nearest known one is looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,15 +192,17 @@ def _one(parameter: Parameter | None, value: Any, origin: str) -> Any:
 
 
 def _unknown(declared: Mapping[str, Parameter], values: Mapping[str, Any], allowed: frozenset[str]) -> list[FieldError]:
-    faults = []
+    faults: list[FieldError] = []
     for name in values:
         if name in declared or name in allowed:
             continue
-        near = closest(name, declared)
+        # Finding the nearest of thousands takes a moment; after a few the reader has seen what is wrong.
+        near = closest(name, declared) if len(faults) < MAX_HINTS else None
         if near:
             hint = f"did you mean {near!r}?"
         elif declared:
-            hint = f"the notebook has {', '.join(sorted(declared))}"
+            listed = sorted(declared)[:MAX_HINTS]
+            hint = f"the notebook has {', '.join(listed)}{', …' if len(declared) > len(listed) else ''}"
         else:
             hint = "the notebook declares none; give the tag `parameters` to the cell that sets the defaults"
         faults.append(FieldError(field=name, code="unknown", message=f"unknown parameter, {hint}"))

@@ -99,12 +99,11 @@ def read_literal(source: str | ast.expr, *, enums: Collection[str] = ()) -> Any:
 
 def dotted(node: ast.expr) -> str:
     """Return `a.b.c` for a name or attribute, or "" for anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        left = dotted(node.value)
-        return f"{left}.{node.attr}" if left else ""
-    return ""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
 
 
 def _read(node: ast.expr, enums: Collection[str]) -> Any:
