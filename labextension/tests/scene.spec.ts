@@ -37,6 +37,13 @@ describe('the picture of a run', () => {
     expect(scene.boxes.get('a')!.x).toBeLessThan(scene.boxes.get('b')!.x);
   });
 
+  it('leaves out a line that a longer way says already', () => {
+    const runs = ['a', 'b', 'c'].map(id => child(root, id));
+    const edges = [edge('a', 'b'), edge('b', 'c'), edge('a', 'c')];
+    const scene = buildScene(nodesOf(runs), edges, options);
+    expect(scene.lines.map(({ source, target }) => source + target)).toEqual(['ab', 'bc']);
+  });
+
   it('runs downwards when asked to', () => {
     const scene = buildScene(nodesOf([child(root, 'a'), child(root, 'b')]), [edge('a', 'b')], {
       ...options,

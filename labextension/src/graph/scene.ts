@@ -2,6 +2,7 @@
 import { append } from '../pure/append';
 import type { IEdge, IRun } from '../wire/words';
 import { layout } from './layout';
+import { withoutShortcuts } from './shortcuts';
 import { buildTree, type ITreeOptions, type Item } from './tree';
 
 export type Direction = 'right' | 'down';
@@ -62,7 +63,9 @@ export function buildScene(nodes: ReadonlyMap<string, IRun>, edges: readonly IEd
   const items = buildTree(nodes, links, options);
   const shown = visible(nodes, items, options.rootId);
   const boxes = new Map<string, IBox>();
-  const lines = joinLines(edges, shown);
+  const all = joinLines(edges, shown);
+  const kept = new Set(withoutShortcuts([...all.values()].map(({ line }) => line)));
+  const lines = new Map([...all].filter(([, { line }]) => kept.has(line)));
 
   // Each line is laid out where its ends' boxes meet: among the children of their nearest common parent.
   const within = new Map<Item | null, IPending[]>();
