@@ -18,7 +18,7 @@ from tornado import web
 
 from headrace.core.errors import HeadraceError, StoreError, one_line
 from headrace.core.ids import is_id, new_id
-from headrace.server.forms import FormError
+from headrace.server.forms import Form, FormError
 from headrace.server.routes import Download, Request, Route
 from headrace.server.services import Services
 
@@ -165,7 +165,7 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
     async def _answer(self, route: Route, ids: Mapping[str, str]) -> None:
         if any(name.endswith("_id") and not is_id(value) for name, value in ids.items()):
             raise Refusal(404, "not_found", "There is nothing with this id.")
-        query = route.query.read_query(self._query()) if route.query else self._no_query()
+        query = (route.query or Form()).read_query(self._query())
         body = self._read_body(route)
         request = Request(services=self._services, ids=ids, query=query, body=body)
         key = self.request.headers.get("Idempotency-Key") if route.method == "POST" else None
@@ -211,20 +211,12 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
         self._send(route.status, answer)
 
     def _query(self) -> dict[str, list[bytes]]:
-        """Return the query without the bare number that JupyterLab appends to pass every cache."""
+        """Return the query without what Jupyter reads itself and the bare number that JupyterLab appends to pass caches."""
         return {
             name: values
             for name, values in self.request.query_arguments.items()
-            if not (name.isdigit() and values == [b""])
+            if name not in ("token", "_xsrf") and not (name.isdigit() and values == [b""])
         }
-
-    def _no_query(self) -> dict[str, Any]:
-        """Allow what Jupyter itself reads from a query, and nothing else."""
-        unknown = set(self._query()) - {"token", "_xsrf"}
-        if unknown:
-            name = sorted(unknown)[0][:100]
-            raise FormError([{"field": name, "code": "unknown_field", "message": f"{name!r} is not known here."}])
-        return {}
 
     def _read_body(self, route: Route) -> dict[str, Any]:
         if self._size > route.max_body:

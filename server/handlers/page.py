@@ -10,8 +10,8 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerJinjaMixin, ExtensionHandlerMixin
 from tornado import web
 
-#: Addresses of the page; what comes after the first is the page's own business.
-PAGES = (r"/headrace/?", r"/headrace/(?:runs|deployments|schedules|settings|home|run|deployment)(?:/.*)?")
+#: Addresses of the page; where in it one is stands after the `#`.
+PAGES = (r"/headrace/?",)
 
 
 def static_folder() -> Path:
@@ -32,9 +32,9 @@ class PageHandler(ExtensionHandlerJinjaMixin, ExtensionHandlerMixin, JupyterHand
             raise web.HTTPError(403)
         folder = static_folder()
         scripts = [name for name in ("app.js",) if (folder / name).is_file()]
-        styles = [name for name in ("app.css",) if (folder / name).is_file()]
+        styles = [name for name in ("theme.css", "app.css") if (folder / name).is_file()]
         # No token in the page: the browser's cookie and the XSRF header do.
-        config = {"baseUrl": self.base_url, "wsUrl": "", "appUrl": "/headrace", "appName": "Headrace"}
+        config = {"baseUrl": self.base_url}
         self.set_header("Cache-Control", "no-store")
         self.xsrf_token  # noqa: B018 - reading it sets the cookie that the page sends back
         page = self.get_template("headrace.html").render(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from jupyter_server.serverapp import ServerApp
-from tornado.httpclient import HTTPClientError, HTTPResponse
+from server_help import Api, Fetch
 
 from headrace.server.services import Services
-
-Fetch = Callable[..., Awaitable[HTTPResponse]]
 
 
 @pytest.fixture
@@ -40,57 +35,10 @@ def services(jp_serverapp: ServerApp) -> Services:
     return found
 
 
-class Api:
-    """Calls the API and returns status and JSON."""
-
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
-
-    async def __call__(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any
-    ) -> tuple[int, Any]:
-        """Send one request; `body` is JSON or, as bytes, sent as it is."""
-        sent: bytes | None = None
-        kinds = {"Content-Type": "application/json"} if body is not None else {}
-        if body is not None:
-            sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        elif method in ("POST", "PUT", "PATCH"):
-            sent = b""
-        try:
-            answer = await self._fetch(
-                "headrace",
-                "api",
-                *path.strip("/").split("/"),
-                method=method,
-                body=sent,
-                params={k: v for k, v in query.items() if v is not None},
-                headers={**kinds, **(headers or {})},
-            )
-        except HTTPClientError as error:
-            if error.response is None:
-                raise
-            answer = error.response
-        text = answer.body.decode() if answer.body else ""
-        return answer.code, json.loads(text) if text.startswith(("{", "[")) else text
-
-
 @pytest.fixture
 def api(jp_fetch: Fetch, jp_serverapp: ServerApp) -> Api:
     """The API of a running server."""
     return Api(jp_fetch)
-
-
-async def until(what: Callable[[], Any], *, seconds: float = 10.0) -> Any:
-    """Wait until something is true, and return it; fail after a deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = what()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebooks import code, notebook
 
 from headrace.core.errors import InvalidNotebook, NotFound, UsageError
 from headrace.server.notebook_file import parse_notebook, read_notebook
+from notebooks import code, notebook
 
 BAD: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it is empty"),

@@ -8,11 +8,11 @@ from typing import Any
 
 import nbformat
 import pytest
-from notebooks import code, markdown, notebook
 
 from headrace.core.errors import UsageError
 from headrace.server import output_file
 from headrace.server.output_file import OutputFile, OutputUnwritable, check_output_path, encode_notebook
+from notebooks import code, markdown, notebook
 
 
 def rich_notebook() -> Any:
