@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.errors import NotFound, UnknownKernel
 from headrace.core.parameters import prepare
 from headrace.core.parameters.schema import parameter_schema
-from headrace.server.parameters import Inspection, inspect_notebook_file
+from headrace.server.inspection import Inspection, inspect_notebook_file
 from headrace.store.documents import Document
 
 if TYPE_CHECKING:
