@@ -1,0 +1,308 @@
+"""The worker with real processes: it starts, watches, stops, captures, retries and takes over."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from headrace.core.launching import new_run
+from headrace.core.runs import Run, RunKind
+from headrace.core.settings import find_store, user_name
+from headrace.core.states import StateType
+from headrace.server.worker import child as child_module
+from headrace.server.worker import command
+from headrace.server.worker.worker import Worker
+from headrace.store import Store
+
+pytestmark = pytest.mark.process
+STUB = Path(__file__).resolve().parents[2] / "tools" / "stub_runner.py"
+S = StateType
+
+
+def stub(store: Store, run: Run) -> command.Command:
+    """Start the stub instead of a notebook's runner."""
+    real = command.build(store, replace(run, kind=RunKind.FLOW))
+    return replace(real, arguments=[sys.executable, str(STUB), run.id])
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[Store]:
+    opened = Store(find_store(sqlite_url))
+    yield opened
+    opened.close()
+
+
+def submit(
+    store: Store, act: str = "ok", *, retries: int = 0, launch: dict[str, Any] | None = None, **parameters: Any
+) -> str:
+    """Store a run that waits for a worker, and return its id."""
+    run = new_run(
+        owner=user_name(),
+        now=store.clock.now_us(),
+        kind=RunKind.FLOW,
+        definition="m:f",
+        launch=launch or {},
+        parameters={"act": act, **parameters},
+        retries=retries,
+    )
+    store.runs.create(run)
+    return run.id
+
+
+@contextmanager
+def working(store: Store, **options: Any) -> Iterator[Worker]:
+    """A worker in a thread of this process."""
+    worker = Worker(store, pool="default", owner=user_name(), **{"limit": 2, "build": stub, **options})
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop_event.set()
+        thread.join(timeout=20)
+        for child in worker.children.values():
+            child.kill()
+            wait_for(lambda child=child: child.exit_code() is not None)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        threading.Event().wait(0.02)
+    return found
+
+
+def ended(store: Store, run_id: str, seconds: float = 30.0) -> Run:
+    return wait_for(lambda: run if (run := store.runs.get(run_id)).is_final else None, seconds)  # type: ignore[no-any-return]
+
+
+def test_a_due_run_gets_a_process_and_ends(store: Store) -> None:
+    run_id = submit(store)
+    with working(store) as worker:
+        run = ended(store, run_id)
+        assert (run.state_type, run.attempt, run.pid is not None) == (S.COMPLETED, 1, True)
+        wait_for(lambda: not worker.children)
+
+
+def test_what_a_process_prints_becomes_lines_once_each(store: Store) -> None:
+    run_id = submit(store, "print", lines=500)
+    with working(store) as worker:
+        ended(store, run_id)
+        wait_for(lambda: not worker.children)
+    lines = store.logs.lines(run_id, limit=1000)
+    out = [line.message for line in lines if line.logger == "stdout"]
+    assert out == [f"line {n}" for n in range(500)]
+    assert [line.message for line in lines if line.logger == "stderr"] == ["half a line"]
+
+
+def test_lines_come_while_the_process_runs(store: Store) -> None:
+    run_id = submit(store, "print", lines=2, pause=30)
+    with working(store):
+        wait_for(lambda: store.logs.count(run_id) == 1)
+        assert not store.runs.get(run_id).is_final
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        pytest.param("die", "SIGKILL", id="killed"),
+        pytest.param("exit", "exit code 3", id="left without a word"),
+        pytest.param("unborn", "before it began", id="never began"),
+    ],
+)
+def test_a_process_that_ends_without_a_word_is_a_crash(store: Store, act: str, words: str) -> None:
+    run_id = submit(store, act)
+    with working(store):
+        run = ended(store, run_id)
+    assert run.state_type is S.CRASHED
+    assert words in run.state_message
+    assert run.ended_at is not None
+    if act != "exit":
+        assert run.error is not None
+        assert run.error["traceback"]
+
+
+def test_a_crash_uses_up_a_retry(store: Store, tmp_path: Path) -> None:
+    run_id = submit(store, "retry", retries=1, effects=str(tmp_path / "effects"))
+    with working(store):
+        run = ended(store, run_id)
+    assert (run.state_type, run.attempt) == (S.COMPLETED, 2)
+    names = [event.state_name for event in store.runs.history(run_id)]
+    assert names == ["Scheduled", "Submitted", "Running", "AwaitingRetry", "Submitted", "Running", "Completed"]
+    assert (tmp_path / "effects").read_text().split() == [run_id, "1", run_id, "2"]
+
+
+def test_a_failure_is_what_the_process_said(store: Store) -> None:
+    run_id = submit(store, "fail", retries=0)
+    with working(store):
+        assert ended(store, run_id).state_type is S.FAILED
+
+
+def test_a_cancel_interrupts_the_process(store: Store) -> None:
+    run_id = submit(store, "hang")
+    with working(store):
+        wait_for(lambda: store.runs.get(run_id).state_type is S.RUNNING)
+        store.runs.request_cancel(run_id)
+        begun = time.monotonic()
+        run = ended(store, run_id)
+    assert run.state_type is S.CANCELLED
+    assert time.monotonic() - begun < 3
+
+
+def test_a_process_that_does_not_listen_is_killed_and_dead_before_it_is_cancelled(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "GRACE_SECONDS", 0.3)
+    run_id = submit(store, "deaf")
+    with working(store):
+        pid = wait_for(lambda: store.runs.get(run_id).state_type is S.RUNNING and store.runs.get(run_id).pid)
+        wait_for(lambda: store.logs is not None)
+        store.runs.request_cancel(run_id)
+        run = ended(store, run_id)
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert run.state_type is S.CANCELLED
+
+
+def test_children_of_a_dead_process_are_killed_with_it(store: Store) -> None:
+    run_id = submit(store, "child")
+    with working(store):
+        run = ended(store, run_id)
+        group = run.pid or _pid(store, run_id)
+        wait_for(lambda: not _alive(group))
+    assert run.state_type is S.CRASHED
+
+
+def _pid(store: Store, run_id: str) -> int:
+    import json
+
+    folder = store.place.data_dir / "attempts" / run_id / "1"
+    return int(json.loads((folder / "process.json").read_text())["pid"])
+
+
+def _alive(group: int) -> list[int]:
+    found = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (OSError, psutil.Error):
+            continue
+    return found
+
+
+def test_a_run_that_passes_its_limit_is_killed_and_timed_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "TIMEOUT_MARGIN_SECONDS", 0.2)
+    run_id = submit(store, "deaf", launch={"timeout_seconds": 0.5})
+    with working(store):
+        run = ended(store, run_id)
+    assert (run.state_type, run.state_name) == (S.FAILED, "TimedOut")
+    assert "0.5 s" in run.state_message
+
+
+def test_no_more_run_at_once_than_the_limit(store: Store) -> None:
+    ids = [submit(store, "sleep", seconds=0.5) for _ in range(5)]
+    most = 0
+    with working(store, limit=2):
+
+        def all_ended() -> bool:
+            nonlocal most
+            states = [store.runs.get(run_id).state_type for run_id in ids]
+            most = max(most, sum(state in (S.PENDING, S.RUNNING) for state in states))
+            return all(state is S.COMPLETED for state in states)
+
+        wait_for(all_ended, 60)
+    assert most == 2
+
+
+def test_a_definition_at_fault_fails_with_its_reason_and_is_not_retried(store: Store) -> None:
+    run_id = submit(store, retries=3, launch={"interpreter": "/nowhere/python"})
+    with working(store):
+        run = ended(store, run_id)
+    assert (run.state_type, run.attempt) == (S.FAILED, 1)
+    assert "/nowhere/python" in run.state_message
+
+
+def test_a_drained_worker_takes_nothing_new_and_leaves_running_runs_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.server.worker.worker.DRAIN_SECONDS", 0.5)
+    run_id = submit(store, "sleep", seconds=4)
+    with working(store) as worker:
+        wait_for(lambda: store.runs.get(run_id).state_type is S.RUNNING)
+        worker.drain()
+        late = submit(store)
+        wait_for(lambda: worker._is_done(), 5)
+        left = dict(worker.children)
+        worker.children.clear()
+    assert store.runs.get(run_id).state_type is S.RUNNING
+    assert store.runs.get(late).state_type is S.SCHEDULED
+    assert ended(store, run_id).state_type is S.COMPLETED
+    wait_for(lambda: left[run_id].exit_code() is not None)
+
+
+def test_a_run_whose_worker_died_is_taken_over_with_its_output(store: Store) -> None:
+    run_id = submit(store, "print", lines=20, pause=0.15)
+    with working(store) as worker:
+        wait_for(lambda: store.logs.count(run_id) >= 3)
+        child = worker.children.pop(run_id)
+    # As after the worker's kill -9: the lease names a process that is gone.
+    _disown(store, run_id)
+    with working(store) as other:
+        run = ended(store, run_id)
+        assert child.pid == run.pid
+        wait_for(lambda: not other.children)
+    wait_for(lambda: child.exit_code() is not None)
+    out = [line.message for line in store.logs.lines(run_id, limit=100) if line.logger == "stdout"]
+    assert out == [f"line {n}" for n in range(20)]
+
+
+def _disown(store: Store, run_id: str) -> None:
+    from headrace.store import liveness
+
+    gone = f"{liveness.host_key()}.1.gone"
+    with store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE runs SET lease_owner = ? WHERE id = ?", (gone, run_id))
+
+
+def test_the_environment_of_a_run_has_no_token(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_TOKEN", "canary")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "canary")
+    monkeypatch.setenv("JPY_API_TOKEN", "canary")
+    monkeypatch.setenv("MY_SECRET", "canary")
+    monkeypatch.setenv("WANTED_X", "yes")
+    monkeypatch.setenv("HEADRACE_WORKER_ENV", "WANTED_*,JPY_API_TOKEN")
+    built = command.build(store, store.runs.get(submit(store)))
+    assert "canary" not in built.environment.values()
+    assert built.environment["WANTED_X"] == "yes"
+    assert built.environment["HEADRACE_DATABASE_URL"] == store.place.url
+
+
+def test_a_variable_file_is_read_and_a_bad_one_is_named(store: Store, tmp_path: Path) -> None:
+    from headrace.core.errors import UsageError
+    from headrace.server.worker.environment import read_env_file
+
+    path = tmp_path / "env"
+    path.write_text("# words\nA=1\nexport B='two words'\n\n")
+    assert read_env_file(str(path)) == {"A": "1", "B": "two words"}
+    path.write_text("nonsense\n")
+    with pytest.raises(UsageError, match="Line 1"):
+        read_env_file(str(path))
+
+
+def test_the_process_files_are_private(store: Store) -> None:
+    run_id = submit(store)
+    with working(store):
+        ended(store, run_id)
+    folder = store.place.data_dir / "attempts" / run_id / "1"
+    assert folder.stat().st_mode & 0o077 == 0
