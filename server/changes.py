@@ -33,6 +33,7 @@ class Batch:
         The last event's sequence number.
     roots : list of wire runs
     below : mapping of root id to wire runs below it
+    at : mapping of run id to the sequence number of its last change
     deleted : list of run ids
     logs : mapping of root id to its number of lines
     outputs : mapping of root id to run ids
@@ -43,19 +44,30 @@ class Batch:
     seq: int
     roots: list[dict[str, Any]] = field(default_factory=list)
     below: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    at: dict[str, int] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     logs: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, list[str]] = field(default_factory=dict)
     rest: dict[str, Any] = field(default_factory=dict)
 
-    def message(self, watched: frozenset[str]) -> dict[str, Any] | None:
-        """Return the message for a client that watches these roots, None when there is nothing in it for it."""
-        runs = [*self.roots, *(run for root in watched for run in self.below.get(root, ()))][:RUNS]
-        found: dict[str, Any] = {"runs": runs, "deleted": self.deleted, **self.rest}
+    def message(self, watched: frozenset[str], since: int = 0) -> dict[str, Any] | None:
+        """Return the message for a client, None when there is nothing in it for it.
+
+        Parameters
+        ----------
+        watched : frozenset of str
+            The roots that it watches.
+        since : int, default 0
+            The sequence number up to which it has been told of runs.
+        """
+        all_runs = [*self.roots, *(run for root in watched for run in self.below.get(root, ()))]
+        runs = [run for run in all_runs if self.at.get(run["id"], self.seq) > since][:RUNS]
+        # Lines and outputs are no events: they come without a new sequence number.
+        found: dict[str, Any] = {"runs": runs, "deleted": self.deleted, **self.rest} if self.seq > since else {}
         for name, mapping in (("logs", self.logs), ("outputs", self.outputs)):
             found[name] = {root: value for root, value in mapping.items() if root in watched}
         kept = {name: value for name, value in found.items() if value}
-        return {"type": "changes", "seq": self.seq, **kept} if kept else None
+        return {"type": "changes", "seq": max(self.seq, since), **kept} if kept else None
 
 
 class Reader:
@@ -128,7 +140,7 @@ class Reader:
 
     def _collect(self, events: Iterable[Event]) -> Batch:
         batch = Batch(seq=self.seq)
-        changed: dict[str, None] = {}
+        changed = batch.at
         lists: dict[str, dict[str, None]] = {"deployments": {}, "schedules": {}, "documents": {}}
         seen = self._services.seen_owner
         counted = False
@@ -137,7 +149,7 @@ class Reader:
             counted = counted or kind in _COUNTED
             if kind in (e.RUN_STATE, e.RUN_UPDATED, e.RUN_CANCEL_REQUESTED, e.RUN_FENCED):
                 if event.run_id is not None:
-                    changed[event.run_id] = None
+                    changed[event.run_id] = event.seq
             elif kind == e.RUN_DELETED and event.subject_id is not None:
                 batch.deleted.append(event.subject_id)
             elif seen is not None and event.owner not in (None, "", seen):

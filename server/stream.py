@@ -65,6 +65,11 @@ class Hub:
         """Send no more to a client."""
         self._clients.discard(client)
 
+    def watch(self) -> None:
+        """Look at the lines and outputs of what any client watches by now."""
+        if self._reader is not None:
+            self._reader.watched = frozenset().union(*(client.watched for client in self._clients))
+
     async def close(self) -> None:
         """End every stream."""
         self._closed = True
@@ -81,7 +86,7 @@ class Hub:
             try:
                 if self._reader is None:
                     self._reader = await self._services.call(Reader, self._services)
-                self._reader.watched = frozenset().union(*(client.watched for client in self._clients))
+                self.watch()
                 batch = await self._services.call(self._reader.next, STEP_SECONDS * 4)
                 said = False
             except StoreError as error:
@@ -147,6 +152,7 @@ class StreamHandler(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jup
         roots = data.get("roots")
         if data.get("type") == "watch" and isinstance(roots, list):
             self.watched = frozenset(root for root in roots[:MAX_WATCHED] if is_id(root))
+            self._hub.watch()
 
     def on_close(self) -> None:
         """Stop sending."""
@@ -185,11 +191,11 @@ class StreamHandler(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jup
                         batch = self._queue.get_nowait()
                     self._seq = max(self._seq, batch.seq)
                     await self._write({"type": "reset", "seq": self._seq})
-                elif batch.seq > self._seq:
-                    self._seq = batch.seq
-                    message = batch.message(self.watched)
-                    if message is not None:
-                        await self._write(message)
+                    continue
+                message = batch.message(self.watched, self._seq)
+                self._seq = max(self._seq, batch.seq)
+                if message is not None:
+                    await self._write(message)
         except (WebSocketClosedError, asyncio.CancelledError):
             return
         except StoreError as error:

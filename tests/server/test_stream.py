@@ -1,0 +1,219 @@
+"""The stream: batched, resumable, bounded, and only what a client watches below the roots."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from server_help import Api
+
+from headrace.core.ids import new_id
+from headrace.core.states import StateType
+from headrace.server.services import Services
+
+
+class Listener:
+    """A browser."""
+
+    def __init__(self, socket: Any) -> None:
+        self.socket = socket
+        self.seen: list[dict[str, Any]] = []
+
+    async def next(self, kind: str, *, key: str | None = None, seconds: float = 10) -> dict[str, Any]:
+        """Return the next message of a kind (that has a key)."""
+
+        async def read() -> dict[str, Any]:
+            while True:
+                text = await self.socket.read_message()
+                assert text is not None, "the stream was closed"
+                message: dict[str, Any] = json.loads(text)
+                self.seen.append(message)
+                if message["type"] == kind and (key is None or key in message):
+                    return message
+
+        return await asyncio.wait_for(read(), seconds)
+
+
+@pytest.fixture
+def listen(jp_ws_fetch: Any, services: Services) -> Any:
+    """Open streams; they are closed afterwards."""
+    opened: list[Listener] = []
+
+    async def connect(since: int | None = None) -> Listener:
+        params = {} if since is None else {"since": str(since)}
+        listener = Listener(await jp_ws_fetch("headrace", "api", "stream", params=params))
+        opened.append(listener)
+        return listener
+
+    yield connect
+    for listener in opened:
+        listener.socket.close()
+
+
+def record(services: Services, *, parent: str | None = None, root: str | None = None, name: str = "x") -> str:
+    """Record a running run as a kernel does."""
+    run_id = new_id()
+    now = services.store.clock.now_us()
+    services.store.recorder.open(
+        {
+            "id": run_id,
+            "root_id": root or run_id,
+            "parent_id": parent,
+            "kind": "flow" if parent is None else "task",
+            "name": name,
+            "owner": services.owner,
+            "state_type": "RUNNING",
+            "state_name": "Running",
+            "state_at": now,
+            "created_at": now,
+        }
+    )
+    services.store.recorder.flush()
+    return run_id
+
+
+async def test_it_greets_and_then_tells_what_changes(listen: Any, services: Services) -> None:
+    record(services)
+    stream = await listen()
+    hello = await stream.next("hello")
+    assert (hello["store"], hello["seq"]) == (services.store.instance, services.store.journal.last_seq())
+    run_id = record(services, name="fresh")
+    changes = await stream.next("changes", key="runs")
+    assert [(run["id"], run["name"]) for run in changes["runs"]] == [(run_id, "fresh")]
+    assert changes["seq"] > hello["seq"]
+    assert changes["counts"]["running"] == 2
+    assert "deployments" not in changes
+
+
+async def test_many_changes_come_in_few_messages(listen: Any, services: Services) -> None:
+    stream = await listen()
+    await stream.next("hello")
+    last = ""
+    for _ in range(300):
+        last = record(services)
+    while last not in {run["id"] for run in (await stream.next("changes", key="runs"))["runs"]}:
+        pass
+    assert len(stream.seen) < 100
+    ids = [run["id"] for message in stream.seen for run in message.get("runs", [])]
+    assert len(set(ids)) == 300
+
+
+async def test_a_client_that_was_away_gets_what_it_missed_and_nothing_twice(listen: Any, services: Services) -> None:
+    stream = await listen()
+    hello = await stream.next("hello")
+    first = record(services)
+    seen = (await stream.next("changes", key="runs"))["seq"]
+    stream.socket.close()
+    missed = record(services)
+    again = await listen(since=seen)
+    assert (await again.next("hello"))["seq"] == seen
+    changes = await again.next("changes", key="runs")
+    assert [run["id"] for run in changes["runs"]] == [missed]
+    later = record(services)
+    changes = await again.next("changes", key="runs")
+    assert [run["id"] for run in changes["runs"]] == [later]
+    assert first != missed
+    assert hello["seq"] < seen
+
+
+async def test_a_sequence_from_another_store_means_begin_anew(listen: Any, services: Services) -> None:
+    stream = await listen(since=10_000_000)
+    reset = await stream.next("reset")
+    assert reset["seq"] == services.store.journal.last_seq()
+
+
+async def test_a_client_that_was_away_too_long_begins_anew(
+    listen: Any, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.server.stream.FAR_BEHIND", 5)
+    for _ in range(10):
+        record(services)
+    stream = await listen(since=0)
+    await stream.next("reset")
+
+
+async def test_runs_below_a_root_come_to_those_who_watch_it(listen: Any, services: Services) -> None:
+    root = record(services)
+    watching, other = await listen(), await listen()
+    await watching.next("hello")
+    await other.next("hello")
+    await watching.socket.write_message(json.dumps({"type": "watch", "roots": [root]}))
+    await watching.socket.write_message(json.dumps({"type": "ping"}))
+    await watching.next("pong")
+    child = record(services, parent=root, root=root)
+    changes = await watching.next("changes", key="runs")
+    assert [run["id"] for run in changes["runs"]] == [child]
+    marker = record(services)
+    changes = await other.next("changes", key="runs")
+    assert [run["id"] for run in changes["runs"]] == [marker]
+
+
+async def test_lines_and_outputs_of_watched_roots_are_announced(listen: Any, services: Services) -> None:
+    root = record(services)
+    stream = await listen()
+    await stream.next("hello")
+    await stream.socket.write_message(json.dumps({"type": "watch", "roots": [root]}))
+    await stream.socket.write_message(json.dumps({"type": "ping"}))
+    await stream.next("pong")
+    now = services.store.clock.now_us()
+    services.store.recorder.log(root, root, now, 20, "print", "one")
+    services.store.recorder.output(root, root, 0, now, {"output_type": "stream", "text": "x", "name": "stdout"})
+    services.store.recorder.flush()
+    changes = await stream.next("changes", key="logs")
+    assert changes["logs"] == {root: 1}
+    found = [m for m in stream.seen if "outputs" in m] or [await stream.next("changes", key="outputs")]
+    assert found[0]["outputs"] == {root: [root]}
+    services.store.recorder.log(root, root, now, 20, "print", "two")
+    services.store.recorder.flush()
+    assert (await stream.next("changes", key="logs"))["logs"] == {root: 2}
+
+
+async def test_a_slow_client_is_bounded_and_told_to_begin_anew(services: Services) -> None:
+    from headrace.server.changes import Batch
+    from headrace.server.stream import BACKLOG, StreamHandler
+
+    handler = StreamHandler.__new__(StreamHandler)
+    handler._queue = asyncio.Queue(BACKLOG)
+    handler._lost = False
+    for seq in range(BACKLOG + 5):
+        handler.offer(Batch(seq=seq))
+    assert handler._lost
+    assert handler._queue.qsize() == BACKLOG
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", "{}", '{"type": "watch", "roots": 3}', '{"type": []}', "x" * 20_000])
+async def test_nonsense_from_a_client_is_not_answered_and_does_no_harm(
+    listen: Any, services: Services, text: str
+) -> None:
+    stream = await listen()
+    await stream.next("hello")
+    await stream.socket.write_message(text)
+    await stream.socket.write_message(json.dumps({"type": "ping"}))
+    await stream.next("pong")
+
+
+async def test_changes_of_schedules_are_told_by_id(listen: Any, api: Api, write_notebook: Any) -> None:
+    write_notebook("r.ipynb")
+    stream = await listen()
+    await stream.next("hello")
+    made = (await api("POST", "/schedules", {"notebook": "r.ipynb", "cron": "0 6 * * *"}))[1]["schedule"]
+    changes = await stream.next("changes", key="schedules")
+    assert changes["schedules"] == [made["id"]]
+    deployments = [i for message in stream.seen for i in message.get("deployments", [])]
+    assert made["deployment_id"] in deployments
+
+
+async def test_somebody_elses_runs_are_not_told(listen: Any, services: Services) -> None:
+    stream = await listen()
+    await stream.next("hello")
+    theirs = record(services)
+    with services.store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE runs SET owner = 'mallory' WHERE id = ?", (theirs,))
+    services.store.runs.advance(theirs, StateType.COMPLETED, "Completed", attempt=1)
+    mine = record(services)
+    while mine not in {run["id"] for run in (await stream.next("changes", key="runs"))["runs"]}:
+        pass
+    states = [(run["id"], run["state_type"]) for m in stream.seen for run in m.get("runs", [])]
+    assert (theirs, "COMPLETED") not in states
