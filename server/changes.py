@@ -31,6 +31,8 @@ class Batch:
     ----------
     seq : int
         The last event's sequence number.
+    start : int
+        The sequence number before its first event.
     roots : list of wire runs
     below : mapping of root id to wire runs below it
     at : mapping of run id to the sequence number of its last change
@@ -42,6 +44,7 @@ class Batch:
     """
 
     seq: int
+    start: int = 0
     roots: list[dict[str, Any]] = field(default_factory=list)
     below: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     at: dict[str, int] = field(default_factory=dict)
@@ -104,9 +107,11 @@ class Reader:
         logs, outputs = self._new_lines(), self._new_outputs()
         if not events and not logs and not outputs:
             return None
+        start = self.seq
         if events:
             self.seq = events[-1].seq
         batch = self._collect(events)
+        batch.start = start
         batch.logs.update(logs)
         batch.outputs.update(outputs)
         return batch

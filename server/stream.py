@@ -192,6 +192,9 @@ class StreamHandler(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jup
                     self._seq = max(self._seq, batch.seq)
                     await self._write({"type": "reset", "seq": self._seq})
                     continue
+                if batch.start > self._seq:
+                    # The hub began to read a moment after this client had asked where the journal stands.
+                    await self._catch_up(batch.start)
                 message = batch.message(self.watched, self._seq)
                 self._seq = max(self._seq, batch.seq)
                 if message is not None:
