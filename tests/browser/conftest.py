@@ -81,6 +81,7 @@ class Lab:
         command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", f"--port={self.port}"]
         command += [
             "--ServerApp.port_retries=0",
+            "--LabApp.expose_app_in_browser=True",
             f"--IdentityProvider.token={TOKEN}",
             f"--ServerApp.root_dir={self.root}",
         ]
@@ -151,7 +152,7 @@ def worker_pids(data: str) -> list[int]:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab, running."""
     opened = Lab(tmp_path_factory.mktemp("lab"))
@@ -167,6 +168,8 @@ def opened(lab: Lab, page: Any) -> Iterator[Any]:
 
     def hear(message: Any) -> None:
         gone = "net::ERR" in message.text or "WebSocket connection" in message.text  # while the server is killed
+        # The browser itself reports each 422, a form's usual answer while one types.
+        gone = gone or "status of 422" in message.text
         if (
             message.type in ("error", "warning")
             and not gone
