@@ -9,14 +9,30 @@ from __future__ import annotations
 import asyncio
 from typing import IO, Any
 
-from papermill.engines import Engine
-
 from headrace.core.run_spec import NotebookSpec
 from headrace.core.states import StateType
 
 
-class HeadraceEngine(Engine):
-    """The engine that papermill finds by its entry point."""
+class HeadraceEngine:
+    """The engine that papermill finds by its entry point.
+
+    It has an engine's three methods and not papermill's base class: papermill loads this module while it is itself
+    being imported, so importing papermill here would fail for whoever imports this module first.
+    """
+
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> Any:
+        """Return the notebook's kernel, or `name`, by papermill's own rule (ValueError where there is none)."""
+        from papermill.utils import nb_kernel_name
+
+        return nb_kernel_name(nb, name)
+
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> Any:
+        """Return the notebook's language, or `language`, by papermill's own rule (ValueError where there is none)."""
+        from papermill.utils import nb_language
+
+        return nb_language(nb, language)
 
     @classmethod
     def execute_notebook(

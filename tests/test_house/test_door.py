@@ -81,7 +81,8 @@ def entry_points() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("target", [pytest.param(target, id=name) for name, target in entry_points()])
 def test_every_entry_point_leads_somewhere(target: str) -> None:
     module, _, attribute = target.partition(":")
-    assert (not attribute) or callable(getattr(import_module(module), attribute))
+    # In a process of its own: an entry point may be the first thing that anybody imports.
+    assert python(f"from {module} import {attribute} as it; print(callable(it))") == "True\n"
 
 
 def test_a_missing_lab_extra_is_answered_with_the_command_that_brings_it() -> None:
