@@ -19,6 +19,7 @@ from headrace.core.settings import StorePlace, find_store, user_name
 
 if TYPE_CHECKING:
     from headrace.server.managers.deployments import DeploymentsManager
+    from headrace.server.managers.notebook_graph import NotebookGraphs
     from headrace.server.managers.notebooks import NotebooksManager
     from headrace.server.managers.run_parts import RunPartsManager
     from headrace.server.managers.runs import RunsManager
@@ -202,6 +203,13 @@ class Services:
         from headrace.server.managers.notebooks import NotebooksManager
 
         return NotebooksManager(self)
+
+    @cached_property
+    def notebook_graphs(self) -> NotebookGraphs:
+        """The flows of notebooks."""
+        from headrace.server.managers.notebook_graph import NotebookGraphs
+
+        return NotebookGraphs(self)
 
     @cached_property
     def system(self) -> SystemManager:

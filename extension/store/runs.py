@@ -96,6 +96,49 @@ class Runs:
                 found += map(row_run, connection.execute(sa.select(t.runs).where(t.runs.c.id.in_(part))))
         return sorted(found, key=lambda run: run.id)
 
+    def latest_of_cells(
+        self, *, document_id: str | None, notebook_path: str | None, owner: str | None = None
+    ) -> dict[str, Run]:
+        """Return the newest run of each cell of a notebook, by cell id.
+
+        Parameters
+        ----------
+        document_id : str or None
+            The open notebook's: cells that were run by hand.
+        notebook_path : str or None
+            The file's: the cells of its newest notebook run.
+        owner : str or None, default None
+        """
+        c = t.runs.c
+        found: dict[str, Run] = {}
+        with self._db.read() as connection:
+            queries = []
+            if document_id is not None:
+                newest = (
+                    sa.select(c.cell_id, sa.func.max(c.created_at).label("at"))
+                    .where(c.document_id == document_id, c.cell_id.is_not(None))
+                    .group_by(c.cell_id)
+                    .subquery()
+                )
+                queries.append(
+                    sa.select(t.runs)
+                    .join(newest, sa.and_(c.cell_id == newest.c.cell_id, c.created_at == newest.c.at))
+                    .where(c.document_id == document_id)
+                )
+            if notebook_path is not None:
+                last = sa.select(c.id).where(c.definition == notebook_path, c.parent_id.is_(None))
+                if owner is not None:
+                    last = last.where(c.owner == owner)
+                root = connection.execute(last.order_by(c.created_at.desc()).limit(1)).scalar()
+                if root is not None:
+                    queries.append(sa.select(t.runs).where(c.root_id == root, c.cell_id.is_not(None)))
+            for query in queries:
+                for run in map(row_run, connection.execute(query)):
+                    held = found.get(run.cell_id or "")
+                    if held is None or (held.created_at, held.id) < (run.created_at, run.id):
+                        found[run.cell_id or ""] = run
+        return found if owner is None else {cell: run for cell, run in found.items() if run.owner == owner}
+
     def by_prefix(self, text: str) -> Run:
         """Return the one run whose id begins with `text`, or whose name is `text` (the newest).
 

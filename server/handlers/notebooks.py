@@ -35,6 +35,12 @@ def get_inspection(request: Request) -> Answer:
     return request.services.notebooks.inspect(request.query["path"])
 
 
+@routes.add("GET", "/notebooks/graph", READ, query=_PATH)
+def get_notebook_graph(request: Request) -> Answer:
+    """The analysed flow of a notebook, with the newest run of each cell and what is stale."""
+    return request.services.notebook_graphs.graph(request.query["path"])
+
+
 @routes.add("PUT", "/documents", WRITE, body=_DOCUMENT, max_body=MAX_DOCUMENT)
 def put_document(request: Request) -> Answer:
     """Keep the open notebook as the panel has it."""

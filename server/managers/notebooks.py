@@ -152,6 +152,16 @@ class NotebooksManager:
             "headrace_in_kernel": None,
         }
 
+    def cells(self, path: str) -> list[dict[str, Any]]:
+        """Return the cells of a notebook file.
+
+        Raises
+        ------
+        NotFound, InvalidNotebook
+        """
+        inspect_file(path)
+        return _cells(self.read(path))
+
     def save_document(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Keep the open notebook as the panel has it, unsaved state too.
 

@@ -20,7 +20,7 @@ class Api:
         self._fetch = fetch
 
     async def __call__(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any
+        self, method: str, route: str, body: Any = None, /, *, headers: dict[str, str] | None = None, **query: Any
     ) -> tuple[int, Any]:
         """Send one request; `body` is JSON or, as bytes, sent as it is."""
         sent: bytes | None = None
@@ -33,7 +33,7 @@ class Api:
             answer = await self._fetch(
                 "headrace",
                 "api",
-                *path.strip("/").split("/"),
+                *route.strip("/").split("/"),
                 method=method,
                 body=sent,
                 params={k: v for k, v in query.items() if v is not None},
