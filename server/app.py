@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp, ExtensionAppJinjaMixin
 from traitlets import Bool, Unicode, default
 
-from headrace.core.settings import find_store
+from headrace.core.settings import find_store, hand_on
 from headrace.server.handlers.base import RouteHandler
 from headrace.server.handlers.page import PAGES, PageHandler, static_folder
 from headrace.server.paths import Root
@@ -74,11 +75,14 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
 
         server = self.serverapp
         assert server is not None
+        place = find_store(self.store or None)
+        # Kernels and workers that this server starts use its store, whatever their own environment says.
+        self.handed = hand_on(place, Path(server.runtime_dir))
         contents = getattr(server, "contents_manager", None)
         root = getattr(contents, "root_dir", None) or server.root_dir
         self.services = Services(
             Root(root, allow_hidden=bool(getattr(contents, "allow_hidden", False)), follow_links=self.follow_links),
-            place=find_store(self.store or None),
+            place=place,
             all_owners=self.show_all_owners,
             kernel_finder=server.kernel_spec_manager,
             pools=tuple(part.strip() for part in self.pools.split(",") if part.strip()),
@@ -101,6 +105,7 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
         """End the streams and the threads; runs and the worker go on."""
         await self.hub.close()
         self.services.close()
+        self.handed.unlink(missing_ok=True)
 
 
 main = launch_new_instance = HeadraceApp.launch_instance

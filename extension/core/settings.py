@@ -1,13 +1,15 @@
 """Where Headrace keeps its state, and every `HEADRACE_*` variable: the one file that reads the environment.
 
 One store for all processes of a person (DESIGN.md, "One store"): argument >
-`HEADRACE_DATABASE_URL` / `HEADRACE_DATA_DIR` > `headrace.toml` on Jupyter's
-config path > Jupyter's data directory.
+what the server that started this process handed on (`HEADRACE_STORE_FILE`, a
+file of mode 0600) > `HEADRACE_DATABASE_URL` / `HEADRACE_DATA_DIR` >
+`headrace.toml` on Jupyter's config path > Jupyter's data directory.
 """
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import sys
 import tempfile
@@ -99,6 +101,10 @@ def find_store(url: str | None = None) -> StorePlace:
     -------
     StorePlace
     """
+    if not url:
+        handed = _handed()
+        if handed is not None:
+            return handed
     settings, where = configuration()
     folder, folder_source = os.environ.get(DATA_DIR, ""), DATA_DIR
     if not folder:
@@ -115,6 +121,41 @@ def find_store(url: str | None = None) -> StorePlace:
     if folder_source != DATA_DIR and settings.get("database_url"):
         return StorePlace(url=_driver(str(settings["database_url"])), data_dir=base, source=where)
     return StorePlace(url=f"sqlite:///{base / 'headrace.db'}", data_dir=base, source=folder_source)
+
+
+def _handed() -> StorePlace | None:
+    """Return the store that the server which started this process uses; None where none is handed on."""
+    path = os.environ.get(HANDED)
+    if not path:
+        return None
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        return StorePlace(url=str(found["url"]), data_dir=Path(found["data_dir"]), source=HANDED)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def hand_on(place: StorePlace, folder: Path) -> Path:
+    """Write a store's place into a file of mode 0600 and name it to every process that this one starts from now on.
+
+    Parameters
+    ----------
+    place : StorePlace
+    folder : Path
+        Usually Jupyter's runtime folder.
+
+    Returns
+    -------
+    Path
+        The file; whoever wrote it removes it at the end.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"headrace-store-{os.getpid()}.json"
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({"url": place.url, "data_dir": str(place.data_dir)}, file)
+    os.environ[HANDED] = str(path)
+    return path
 
 
 def _driver(url: str) -> str:

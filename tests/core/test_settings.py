@@ -62,3 +62,18 @@ def test_a_yes_no_variable_is_read(place: Path, monkeypatch: pytest.MonkeyPatch,
 def test_the_runtime_folder_is_private(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_RUNTIME_DIR", str(place / "run"))
     assert settings.runtime_dir().stat().st_mode & 0o777 == 0o700
+
+
+def test_what_a_server_hands_on_decides_for_the_processes_it_starts(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.DATA_DIR, str(place / "mine"))
+    chosen = settings.find_store("postgresql://u:secret@db/team")
+    path = settings.hand_on(chosen, place / "runtime")
+    monkeypatch.setenv(settings.HANDED, str(path))
+    assert path.stat().st_mode & 0o777 == 0o600
+    found = settings.find_store()
+    assert (found.url, found.source) == (chosen.url, settings.HANDED)
+    assert settings.find_store("sqlite:////x.db").source == "argument"
+    path.unlink()
+    assert settings.find_store().sqlite_path == place / "mine" / "headrace.db"
