@@ -33,7 +33,8 @@ def _headrace_probe(load):
 @lru_cache(maxsize=1)
 def _text() -> str:
     """Return the source of the kernel's part: siblings do not import each other, it is data here."""
-    return (resources.files("headrace") / "kernel_magic" / "checkpoints.py").read_text(encoding="utf-8")
+    # Found by the import system: an editable install maps the folder, so that it does not lie beside this package.
+    return (resources.files("headrace.kernel_magic") / "checkpoints.py").read_text(encoding="utf-8")
 
 
 class KernelSide:
