@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,17 +16,10 @@ from headrace.core.states import TERMINAL, StateType, can_move
 from headrace.store import schema as t
 from headrace.store.database import Database
 from headrace.store.rows import row_event, row_run, run_row, run_values
+from headrace.store.run_lists import SORTS, conditions, decode_cursor, encode_cursor
 from headrace.store.writing import write_batch
 
 _TERMINAL = tuple(s.value for s in TERMINAL)
-#: What lists may be sorted by. `duration` is of finished runs.
-SORTS: dict[str, Any] = {
-    "created_at": t.runs.c.created_at,
-    "started_at": sa.func.coalesce(t.runs.c.started_at, 0),
-    "ended_at": sa.func.coalesce(t.runs.c.ended_at, 0),
-    "name": t.runs.c.name,
-    "duration": sa.func.coalesce(t.runs.c.ended_at - t.runs.c.started_at, 0),
-}
 
 
 class Runs:
@@ -402,61 +393,3 @@ class Runs:
                 self._db, connection, Batch(events=[(now, RUN_DELETED, run_id, run.root_id, run_id, run.owner, "{}")])
             )
         return len(ids)
-
-
-def conditions(where: RunFilter) -> list[Any]:
-    """Return the SQL conditions of a filter."""
-    c = t.runs.c
-    found: list[Any] = []
-    for column, values in ((c.state_type, where.state_types), (c.state_name, where.state_names), (c.kind, where.kinds)):
-        if values:
-            found.append(column.in_(values))
-    for name in (*where.names, *([where.text] if where.text else [])):
-        found.append(sa.or_(c.name.icontains(name, autoescape=True), c.definition.icontains(name, autoescape=True)))
-    for tag in where.tags:
-        found.append(c.tags.contains(json.dumps(tag, ensure_ascii=False), autoescape=True))
-    for column, value in (
-        (c.deployment_id, where.deployment_id),
-        (c.schedule_id, where.schedule_id),
-        (c.document_id, where.document_id),
-        (c.cell_id, where.cell_id),
-        (c.resumed_from_id, where.resumed_from_id),
-        (c.owner, where.owner),
-        (c.trigger, where.trigger),
-        (c.pool, where.pool),
-        (c.root_id, where.root_id),
-        (c.parent_id, where.parent_id),
-    ):
-        if value is not None:
-            found.append(column == value)
-    if where.roots_only and where.parent_id is None and where.root_id is None:
-        found.append(c.parent_id.is_(None))
-    if where.since is not None:
-        found.append(c.created_at >= where.since)
-    if where.until is not None:
-        found.append(c.created_at < where.until)
-    return found
-
-
-def encode_cursor(value: Any, last_id: str) -> str:
-    """Return an opaque page mark."""
-    return base64.urlsafe_b64encode(json.dumps([value, last_id]).encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> tuple[Any, str]:
-    """Return what `encode_cursor` was given.
-
-    Raises
-    ------
-    UsageError
-        The text is no page mark of ours.
-    """
-    try:
-        value, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(last, str) or not isinstance(value, int | float | str):
-            raise ValueError(cursor)
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            "The cursor is not one that a page before gave out; begin without one.", field="cursor"
-        ) from error
-    return value, last

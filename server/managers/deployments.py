@@ -16,7 +16,7 @@ from headrace.core.runs import Run
 from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
 from headrace.server.managers.schedules import build_row
 from headrace.store import timetable
-from headrace.store.runs import decode_cursor, encode_cursor
+from headrace.store.run_lists import decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
     from headrace.server.services import Services

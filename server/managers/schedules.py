@@ -97,7 +97,7 @@ class SchedulesManager:
 
     def page(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """Return a page of schedules."""
-        from headrace.store.runs import decode_cursor, encode_cursor
+        from headrace.store.run_lists import decode_cursor, encode_cursor
 
         store, limit = self._services.store, query["limit"]
         after = decode_cursor(query["cursor"]) if query.get("cursor") else None
