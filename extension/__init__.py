@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.retries import exponential_backoff as exponential_backoff
     from headrace.kernel_magic.run_logging import disable_run_logger as disable_run_logger
     from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
+    from headrace.kernel_magic.runners.processes import ProcessPoolTaskRunner as ProcessPoolTaskRunner
     from headrace.kernel_magic.runners.threads import ThreadPoolTaskRunner as ThreadPoolTaskRunner
     from headrace.kernel_magic.stopping import stop as stop
     from headrace.kernel_magic.tasks import Task as Task
@@ -62,6 +63,7 @@ _MODULES = {
     "HeadraceError": "headrace.core.errors",
     "MissingContextError": "headrace.core.errors",
     "PausedRun": "headrace.core.errors",
+    "ProcessPoolTaskRunner": "headrace.kernel_magic.runners.processes",
     "RunError": "headrace.core.errors",
     "State": "headrace.core.states",
     "StateType": "headrace.core.states",
@@ -100,6 +102,7 @@ __all__ = [
     "HeadraceError",
     "MissingContextError",
     "PausedRun",
+    "ProcessPoolTaskRunner",
     "RunError",
     "State",
     "StateType",

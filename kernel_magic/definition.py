@@ -7,7 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,18 @@ class FunctionDefinition(Definition):
                 else:
                     kwargs[name] = parameters[name]
         return tuple(args), kwargs
+
+
+@lru_cache(maxsize=1024)
+def importable(module: str) -> bool:
+    """Return whether another process of this Python can import a module by its name.
+
+    `__main__` cannot be, nor what a test runner or a notebook has made up.
+    """
+    from importlib.machinery import PathFinder
+
+    top = module.partition(".")[0]
+    return top != "__main__" and (top in sys.builtin_module_names or PathFinder.find_spec(top) is not None)
 
 
 def key_of(fn: Callable[..., Any]) -> str:

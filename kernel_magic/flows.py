@@ -14,7 +14,7 @@ else:
 
 from headrace.core.errors import InvalidOption
 from headrace.kernel_magic import resolve
-from headrace.kernel_magic.definition import FunctionDefinition
+from headrace.kernel_magic.definition import FunctionDefinition, importable
 from headrace.kernel_magic.engine.deliver import deliver
 from headrace.kernel_magic.engine.live import LiveRun, current
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
@@ -97,7 +97,7 @@ class Flow(Generic[P, R]):
     def __reduce__(self) -> Any:
         """Travel by name where the other process can import it, else with the function itself."""
         module, qualname = self.fn.__module__, getattr(self.fn, "__qualname__", "")
-        if module != "__main__" and "<" not in qualname and _find(module, qualname) is self:
+        if importable(module) and "<" not in qualname and _find(module, qualname) is self:
             return (_find, (module, qualname))
         return (_rebuild, (self.fn, self.options))
 

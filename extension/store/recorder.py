@@ -81,7 +81,7 @@ class Recorder:
         self._spill: JournalSink | None = None
         self._spill_seconds = spill_seconds
         self._runs: deque[RunRecord] = deque()
-        self._rest: deque[tuple[str, tuple[Any, ...]]] = deque()
+        self._rest: deque[tuple[str, Any]] = deque()
         self._held: Batch | None = None
         self._reset_threads()
         _recorders.add(self)
@@ -176,7 +176,13 @@ class Recorder:
         """Record an event that is no state change."""
         self._append("events", (at, kind, run_id, root_id, subject_id, owner, dumps(payload or {})))
 
-    def _append(self, name: str, row: tuple[Any, ...]) -> None:
+    def take_in(self, batch: Batch) -> None:
+        """Write another process's batch among this one's records, in its order."""
+        for name in ("runs", "births", "changes", "edges", "logs", "outputs", "events"):
+            for row in getattr(batch, name):
+                self._append(name, row)
+
+    def _append(self, name: str, row: Any) -> None:
         self._rest.append((name, row))
         if not self._armed:
             self._arm()

@@ -14,7 +14,7 @@ from headrace.kernel_magic.definition import Definition
 from headrace.kernel_magic.engine import ending
 from headrace.kernel_magic.engine.brain import Brain, Op, decide
 from headrace.kernel_magic.engine.common import NO_PARENT, begin, commit, finish, link_upstream, refuse_by
-from headrace.kernel_magic.engine.live import CURRENT, LiveRun, current
+from headrace.kernel_magic.engine.live import CANCELS, CURRENT, LiveRun, current
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised, timed_out
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ async def drive(run: LiveRun, brain: Brain, body: Callable[[], Any]) -> Outcome:
             await call_all_async(step[1], run, step[2])
         elif op is Op.ASK:
             answer = await ask(run, step[1], step[2])
+        elif op is Op.CANCELLING:
+            run.cancelling(step[1])
         else:
             from headrace.kernel_magic.engine import seams
 
@@ -81,8 +83,8 @@ async def call(run: LiveRun, body: Callable[[], Any]) -> Outcome:
     token = CURRENT.set(run)
     run.handle = (loop, task)
     try:
-        if run.cancel_reason is not None:
-            return Outcome(Kind.CANCEL, None, CancelSignal(run.cancel_reason))
+        if CANCELS.asked and run.cancelled_above():
+            return Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))
         if limit is not None:
             timer = loop.call_later(limit, on_limit)
         value = body()
@@ -97,6 +99,8 @@ async def call(run: LiveRun, body: Callable[[], Any]) -> Outcome:
             elif run.cancel_reason is not None:
                 _uncancel(task)
                 outcome.error = CancelSignal(run.cancel_reason)
+            elif CANCELS.asked and run.cancelled_above():
+                outcome.error = asyncio.CancelledError(run.reason_above())
     finally:
         run.handle = None
         if timer is not None:
@@ -124,7 +128,7 @@ async def sleep(run: LiveRun, seconds: float) -> Outcome | None:
             await asyncio.sleep(min(left, LOOK_SECONDS))
     except asyncio.CancelledError as error:
         return raised(error)
-    return Outcome(Kind.CANCEL, None, CancelSignal(run.cancel_reason or "the run around it was cancelled"))
+    return Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))
 
 
 async def settle(run: LiveRun, outcome: Outcome) -> Outcome:
@@ -173,6 +177,8 @@ async def run_async(run: LiveRun, body: Callable[[], Any], *, refused: Outcome |
 
 async def drive_job(job: Job) -> None:
     """Run a submitted async task."""
+    if not job.take():
+        return
     try:
         brain = job.prepare()
         job.finish(await drive(job.run_, brain, job.body))

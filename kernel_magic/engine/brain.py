@@ -4,20 +4,21 @@
 and the async driver do what the steps say, each in its own way. Everything
 that can happen to a run, whatever runs it, is in this file.
 
-======== ========================================== =====================================
-step     the driver is to                           its answer
-======== ========================================== =====================================
-LOOKUP   look for a stored result                   Outcome (HIT) or None
-ACQUIRE  wait for the slots that its tags need      Outcome (CANCEL) or None
-BEGIN    record that attempt n runs                 None
-CALL     run the body, within its time limit        Outcome
-SETTLE   wait for the runs that the body submitted  Outcome
-KEEP     store the result                           Outcome, the same or a failure
-ASK      call the retry condition                   bool
-WAIT     record AwaitingRetry, then wait            Outcome (CANCEL) or None
-HOOKS    call hooks                                 None
-END      record the final state                     None
-======== ========================================== =====================================
+=========== ========================================== =====================================
+step        the driver is to                           its answer
+=========== ========================================== =====================================
+LOOKUP      look for a stored result                   Outcome (HIT) or None
+ACQUIRE     wait for the slots that its tags need      Outcome (CANCEL) or None
+BEGIN       record that attempt n runs                 None
+CALL        run the body, within its time limit        Outcome
+SETTLE      wait for the runs that the body submitted  Outcome
+KEEP        store the result                           Outcome, the same or a failure
+ASK         call the retry condition                   bool
+WAIT        record AwaitingRetry, then wait            Outcome (CANCEL) or None
+HOOKS       call hooks                                 None
+CANCELLING  record that the run is being cancelled     None
+END         record the final state                     None
+=========== ========================================== =====================================
 """
 
 from __future__ import annotations
@@ -49,9 +50,10 @@ class Op(IntEnum):
     WAIT = 7
     HOOKS = 8
     END = 9
+    CANCELLING = 10
 
 
-LOOKUP, ACQUIRE, BEGIN, CALL, SETTLE, KEEP, ASK, WAIT, HOOKS, END = Op
+LOOKUP, ACQUIRE, BEGIN, CALL, SETTLE, KEEP, ASK, WAIT, HOOKS, END, CANCELLING = Op
 
 Step = tuple[Any, ...]
 Brain = Generator[Step, Any, Outcome]
@@ -143,6 +145,7 @@ def decide(
                 outcome.ending = ending
         if ending.type is S.CANCELLED and options.on_cancellation:
             # A run is CANCELLED only when its clean-up has run (issue 3, point 12).
+            yield (CANCELLING, ending.message)
             yield (HOOKS, options.on_cancellation, outcome)
             yield (END, outcome)
             return outcome

@@ -8,13 +8,21 @@ from collections.abc import Callable
 from typing import Any
 
 from headrace.core.errors import CancelSignal
-from headrace.kernel_magic.engine.live import CURRENT, LiveRun
+from headrace.kernel_magic.engine.live import CANCELS, CURRENT, LiveRun
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised
 
 #: Held while a signal is put into a thread, and while a run that was signalled leaves its body.
 INTERRUPTS = threading.RLock()
 #: Rung when a run is asked to end: what sleeps between attempts wakes up.
 BELL = threading.Condition()
+
+
+class TimeoutSignal(BaseException):
+    """Raised inside a body whose limit has passed; not an Exception, so that user code does not swallow it."""
+
+    def __init__(self, run_id: str = "") -> None:
+        super().__init__("the time limit has passed")
+        self.run_id = run_id
 
 
 def call(run: LiveRun, body: Callable[[], Any]) -> Outcome:
@@ -27,27 +35,42 @@ def call(run: LiveRun, body: Callable[[], Any]) -> Outcome:
     """
     token = CURRENT.set(run)
     try:
-        run.handle = threading.get_ident()
-        if run.cancel_reason is not None:
-            return Outcome(Kind.CANCEL, None, CancelSignal(run.cancel_reason))
-        outcome = Outcome(Kind.VALUE, body())
-        run.handle = None
-    except BaseException as error:
-        run.handle = None
-        outcome = raised(error)
-    if run.cancel_reason is not None:
-        _swallow_late_signal(run)
+        outcome = _attempt(run, body)
+        if CANCELS.asked and run.cancelled_above():
+            swallow_late_signal(run)
+            if outcome.kind is Kind.CANCEL and isinstance(outcome.error, CancelSignal):
+                outcome.error = CancelSignal(run.reason_above())
+    except (CancelSignal, TimeoutSignal) as error:  # it came while the body was just being left
+        swallow_late_signal(run)
+        outcome = Outcome(Kind.CANCEL, None, error)
     CURRENT.reset(token)
     return outcome
 
 
-def _swallow_late_signal(run: LiveRun) -> None:
+def _attempt(run: LiveRun, body: Callable[[], Any]) -> Outcome:
     try:
+        run.handle = threading.get_ident()
+        if CANCELS.asked and run.cancelled_above():
+            run.handle = None
+            return Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))
+        outcome = Outcome(Kind.VALUE, body())
         run.handle = None
-        with INTERRUPTS:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
-    except CancelSignal:
+    except BaseException as error:
         run.handle = None
+        outcome = Outcome(Kind.CANCEL, None, error) if isinstance(error, TimeoutSignal) else raised(error)
+    return outcome
+
+
+def swallow_late_signal(run: LiveRun) -> None:
+    """Leave the body for good: what was put into this thread and has not been raised yet is taken back."""
+    run.handle = None
+    for _ in range(2):  # it may be raised right here, once
+        try:
+            with INTERRUPTS:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
+            return
+        except (CancelSignal, TimeoutSignal):
+            continue
 
 
 def sleep(run: LiveRun, seconds: float) -> Outcome | None:
@@ -70,4 +93,4 @@ def sleep(run: LiveRun, seconds: float) -> Outcome | None:
                 BELL.wait(min(left, 3600.0))
     except (KeyboardInterrupt, CancelSignal) as error:
         return raised(error)
-    return Outcome(Kind.CANCEL, None, CancelSignal(run.cancel_reason or "the run around it was cancelled"))
+    return Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))

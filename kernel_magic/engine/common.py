@@ -26,7 +26,7 @@ def begin(run: LiveRun, attempt: int) -> None:
     if run.kind in _COMMITTED:
         from headrace.kernel_magic import control
 
-        control.watch()
+        control.watch(run.session)
         flush(run)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from headrace.core.errors import CancelledRun, CancelSignal, FailedRun
 from headrace.core.states import StateType
 from headrace.kernel_magic.engine.ending import state_of
-from headrace.kernel_magic.engine.live import LiveRun
+from headrace.kernel_magic.engine.live import CANCELS, LiveRun
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
 from headrace.kernel_magic.resolve import PLAIN, link
 
@@ -22,6 +22,8 @@ def deliver(run: LiveRun, outcome: Outcome, return_state: bool = False) -> Any:
     return_state : bool, default False
         Return the final state, whatever it is. Interrupts are raised all the same.
     """
+    if CANCELS.asked and run.parent is not None and run.parent.cancelled_above():
+        raise CancelSignal(run.parent.reason_above())
     error = outcome.error
     if outcome.ending.type is StateType.COMPLETED:
         value = outcome.value
@@ -32,10 +34,8 @@ def deliver(run: LiveRun, outcome: Outcome, return_state: bool = False) -> Any:
         state = state_of(run, outcome)
         link(run, state)
         return state
-    if error is not None and not isinstance(error, Exception):
-        above = run.parent is not None and run.parent.cancelled_above()
-        if not isinstance(error, CancelSignal) or above:
-            raise error
+    if error is not None and not isinstance(error, Exception | CancelSignal):
+        raise error
     state = state_of(run, outcome)
     if return_state:
         return state

@@ -93,6 +93,9 @@ def conclude(run: LiveRun, outcome: Outcome) -> Outcome:
         if run.futures:
             outcome.ignored = [f._state for f in run.futures if not f._looked_at and _failed(f._state)]
     run.futures = None
+    if run.runner is not None:
+        runner, run.runner = run.runner, None
+        runner.close()
     return outcome
 
 

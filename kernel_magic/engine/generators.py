@@ -139,6 +139,8 @@ def _obey(run: LiveRun, step: tuple[Any, ...]) -> Any:
         call_all(step[1], run, step[2])
     elif op is Op.ASK:
         return ending.ask(run, step[1], step[2])
+    elif op is Op.CANCELLING:
+        run.cancelling(step[1])
     return None
 
 
@@ -202,6 +204,8 @@ async def iterate_async(
             await call_all_async(step[1], run, step[2])
         elif op is Op.ASK:
             answer = await asynchronous.ask(run, step[1], step[2])
+        elif op is Op.CANCELLING:
+            run.cancelling(step[1])
         elif op is Op.BEGIN:
             begin(run, step[1])
         elif op is Op.END:

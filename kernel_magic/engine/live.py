@@ -34,6 +34,18 @@ TAGS: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("headrace
 LIVE: dict[str, LiveRun] = {}
 
 
+class _Cancels:
+    """Whether any run of this process has ever been asked to end: until then nobody needs to look."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+CANCELS = _Cancels()
+
+
 def current() -> LiveRun | None:
     """Return the run around the caller; in a plain thread that a run started, that run."""
     run = CURRENT.get()
@@ -98,6 +110,7 @@ class LiveRun:
         "id",
         "kind",
         "late",
+        "left",
         "links",
         "name",
         "options",
@@ -148,6 +161,7 @@ class LiveRun:
         self.decision: Any = None
         self.cached: Any = None
         self.held: list[Callable[[], None]] | None = None
+        self.left: Any = None
         self.late: dict[str, Any] | None = None
         self.extra: dict[str, Any] | None = None
         if name is None:
@@ -329,6 +343,16 @@ class LiveRun:
         if self.held is not None:
             self.let_go()
 
+    def repeatable(self) -> bool:
+        """Return whether another attempt may be made: not beside a body that was left behind, if the options say so."""
+        left = self.left
+        return left is None or left.ended.is_set() or getattr(self.options, "on_stuck", "wait") == "wait"
+
+    def cancelling(self, reason: str) -> None:
+        """Record that the run is being cancelled: its clean-up is about to run."""
+        if self.state_type is not S.CANCELLING:
+            self.move(S.CANCELLING, "Cancelling", reason)
+
     def edge(self, upstream_id: str, name: str = "", kind: str = "data") -> None:
         """Record that this run comes after another."""
         if upstream_id != self.id:
@@ -369,6 +393,10 @@ class LiveRun:
                 return True
             run = run.parent
         return False
+
+    def reason_above(self) -> str:
+        """Return why this run has to end: the reason that was given for it, or that the run around it has to."""
+        return self.cancel_reason or "the run around it was cancelled"
 
     def __repr__(self) -> str:
         return f"<{self.kind} run {self.name} {self.state_name}>"

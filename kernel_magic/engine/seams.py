@@ -56,7 +56,7 @@ def acquire(run: LiveRun) -> Outcome | None:
     try:
         for pause in concurrency.acquire(store, names, 1, None, None, concurrency.LEASE_SECONDS, False, slots):
             if run.cancelled_above():
-                return Outcome(Kind.CANCEL, None, CancelSignal(run.cancel_reason or "the run around it was cancelled"))
+                return Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))
             if not waited:
                 waited = True
                 run.move(StateType.SCHEDULED, "AwaitingConcurrencySlot", f"waits for a slot of {', '.join(names)}")

@@ -27,6 +27,7 @@ def drive(
     *,
     answer: Any = None,
     park: Callable[[float], None] | None = None,
+    call_body: Callable[[LiveRun, Callable[[], Any]], Outcome] | None = None,
 ) -> Outcome | None:
     """Obey a brain until its run has ended.
 
@@ -40,6 +41,8 @@ def drive(
         To the brain's last step, when it goes on after a pause.
     park : callable(seconds) or None
         Takes over a wait between attempts; then this returns None and is called again later.
+    call_body : callable(run, body) or None
+        Calls the body elsewhere, e.g. in another process.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def drive(
         op = step[0]
         answer = None
         if op is _CALL:
-            answer = call_body(run, body)
+            answer = call_here(run, body) if call_body is None else call_body(run, body)
         elif op is _BEGIN:
             begin(run, step[1])
         elif op is _END:
@@ -76,13 +79,15 @@ def drive(
             call_all(step[1], run, step[2])
         elif op is _ASK:
             answer = ending.ask(run, step[1], step[2])
+        elif op is Op.CANCELLING:
+            run.cancelling(step[1])
         else:
             from headrace.kernel_magic.engine import seams
 
             answer = seams.obey(run, step)
 
 
-def call_body(run: LiveRun, body: Callable[[], Any]) -> Outcome:
+def call_here(run: LiveRun, body: Callable[[], Any]) -> Outcome:
     """Call the body within its limit, in a process of its own where that was asked for."""
     options = run.options
     if options.timeout_seconds is not None or getattr(options, "isolation", None) is not None:
@@ -105,6 +110,7 @@ def run_sync(run: LiveRun, body: Callable[[], Any], *, refused: Outcome | None =
         limited=bool(run.tags) and run.kind != "flow",
         attempt=run.attempt,
         refused=refused,
+        repeatable=run.repeatable,
     )
     outcome = drive(run, brain, body)
     assert outcome is not None

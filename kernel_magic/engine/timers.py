@@ -66,8 +66,7 @@ class Timers:
         for item in self._heap:
             at, _, run, go_on = item
             if run.cancelled_above():
-                reason = run.cancel_reason or "the run around it was cancelled"
-                due.append((go_on, Outcome(Kind.CANCEL, None, CancelSignal(reason))))
+                due.append((go_on, Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))))
             elif at <= now:
                 due.append((go_on, None))
             else:

@@ -29,7 +29,10 @@ def error_record(error: BaseException) -> dict[str, Any]:
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return a bounded traceback without the engine's frames."""
+    """Return a bounded traceback without the engine's frames; of an error from another process, the one it had there."""
+    there = getattr(error, "headrace_traceback", None)
+    if isinstance(there, str):
+        return there
     try:
         shown = traceback.TracebackException.from_exception(error, lookup_lines=True, compact=True)
         _strip(shown, set())

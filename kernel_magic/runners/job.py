@@ -18,6 +18,7 @@ from headrace.kernel_magic.engine.sync import drive
 from headrace.kernel_magic.futures import TaskFuture
 
 Park = Callable[[float], None]
+CallBody = Callable[[LiveRun, Callable[[], Any]], Outcome]
 
 
 class Job:
@@ -35,7 +36,18 @@ class Job:
         What must have completed first.
     """
 
-    __slots__ = ("body", "brain", "context", "definition", "future", "is_async", "parameters", "run_", "wait_for")
+    __slots__ = (
+        "_taken",
+        "body",
+        "brain",
+        "context",
+        "definition",
+        "future",
+        "is_async",
+        "parameters",
+        "run_",
+        "wait_for",
+    )
 
     def __init__(
         self,
@@ -52,6 +64,8 @@ class Job:
         self.wait_for = wait_for
         self.is_async = definition.is_async
         self.context = contextvars.copy_context()
+        self._taken = threading.Lock()
+        run.handle = self
         self.brain: Brain | None = None
         self.body: Callable[[], Any] = _nothing
 
@@ -75,13 +89,25 @@ class Job:
         for future in waiting:
             future._when_done(one_less)
 
+    def take(self) -> bool:
+        """Return whether the caller is the one to run it: a place that became free, or a cancel."""
+        if not self._taken.acquire(blocking=False):
+            return False
+        self.run_.handle = None
+        return True
+
+    def interrupt(self, run: LiveRun, reason: str) -> None:
+        """End it before it has begun."""
+        if self.take():
+            self.run()
+
     def prepare(self) -> Brain:
         """Put values in the place of futures, and make the brain."""
         run = self.run_
         refused: Outcome | None = None
         try:
             if run.cancelled_above():
-                refused = Outcome(Kind.CANCEL, None, CancelSignal(run.cancel_reason or "cancelled before it started"))
+                refused = Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))
             else:
                 parameters: Mapping[str, Any] = self.parameters
                 if self.wait_for is not None or resolve.needs_look(parameters.values()):
@@ -100,26 +126,31 @@ class Job:
             limited=bool(run.tags),
             attempt=run.attempt,
             refused=refused,
+            repeatable=run.repeatable,
         )
         return self.brain
 
-    def run(self, park: Park | None = None) -> None:
-        """Run it in this thread."""
-        self._drive(self.prepare(), None, park)
+    def run(self, park: Park | None = None, call_body: CallBody | None = None) -> None:
+        """Run it in this thread, its body perhaps elsewhere."""
+        self._drive(self.prepare(), None, park, call_body)
 
-    def go_on(self, answer: Any, park: Park | None = None) -> None:
+    def go_on(self, answer: Any, park: Park | None = None, call_body: CallBody | None = None) -> None:
         """Go on after a wait between attempts."""
         assert self.brain is not None
-        self._drive(self.brain, answer, park)
+        self._drive(self.brain, answer, park, call_body)
 
-    def _drive(self, brain: Brain, answer: Any, park: Park | None) -> None:
+    def _drive(self, brain: Brain, answer: Any, park: Park | None, call_body: CallBody | None) -> None:
         try:
-            outcome = drive(self.run_, brain, self.body, answer=answer, park=park)
+            outcome = drive(self.run_, brain, self.body, answer=answer, park=park, call_body=call_body)
         except BaseException as error:
             self.broke(error)
             return
         if outcome is not None:
             self.finish(outcome)
+        if self.run_.left is not None:
+            from headrace.kernel_magic.timeouts import keep_place
+
+            keep_place(self.run_)
 
     def finish(self, outcome: Outcome) -> None:
         """Set the future's state."""

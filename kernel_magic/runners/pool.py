@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -67,9 +68,14 @@ class ThreadPool:
                     job = None
                 with self._lock:
                     self._idle -= 1
+                if job is not None and not jobs.empty():
+                    self._grow()  # whoever put that one may have counted on this thread
             if job is None:
                 break
-            job()
+            try:
+                job()
+            except BaseException as error:  # jobs see to their own errors; this one is ours, and must not end the pool
+                warnings.warn(f"A task thread met {error!r}.", RuntimeWarning, stacklevel=1)
             del job
             if self._threads - self._lent > self.limit:
                 break

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from headrace.core.errors import InvalidOption
+from headrace.kernel_magic.engine.live import LiveRun
+from headrace.kernel_magic.engine.outcome import Outcome
+from headrace.kernel_magic.engine.timers import timers
 from headrace.kernel_magic.runners.job import Job
 from headrace.kernel_magic.runners.pool import ThreadPool, lending, shared_pool
 
@@ -63,32 +65,23 @@ class ThreadRunner:
     def _do(self, job: Callable[[], None]) -> None:
         (self._own or shared_pool()).do(job)
 
+    #: Calls a body elsewhere; None: in the thread itself.
+    call: Callable[[LiveRun, Callable[[], Any]], Outcome] | None = None
+
     def _run(self, job: Job) -> None:
-        def park(seconds: float) -> None:
-            """Wait outside the pool: a waiting retry holds no thread."""
-            later(seconds, job, lambda answer: self._do(lambda: job.context.run(self._go_on, job, answer)))
+        if job.take():
+            job.run(self._park(job), self.call)
 
-        job.run(park)
+    def _park(self, job: Job) -> Callable[[float], None]:
+        """Return what waits between attempts, outside the pool: a waiting retry holds no thread."""
 
-    def _go_on(self, job: Job, answer: Any) -> None:
-        def park(seconds: float) -> None:
-            later(seconds, job, lambda answer: self._do(lambda: job.context.run(self._go_on, job, answer)))
+        def go_on(answer: Any) -> None:
+            # A copy: the thread of the attempt before may still be inside the context, with a body left behind.
+            self._do(lambda: job.context.copy().run(job.go_on, answer, self._park(job), self.call))
 
-        job.go_on(answer, park)
+        return lambda seconds: timers().add(seconds, job.run_, go_on)
 
     def close(self) -> None:
         """Let the threads go."""
         if self._own is not None:
             self._own.close()
-
-
-def later(seconds: float, job: Job, go_on: Callable[[Any], None]) -> None:
-    """Call `go_on(answer)` after a wait, or at once when the job's run is asked to end."""
-    from headrace.kernel_magic.engine.timers import timers
-
-    timers().add(seconds, job.run_, go_on)
-
-
-def current_thread_is_pooled() -> bool:
-    """Return whether the caller is a task thread."""
-    return threading.current_thread().name == "headrace-task"
