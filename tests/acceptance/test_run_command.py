@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from notebooks import notebook, read, write
 from waiting import wait_until
 
 from headrace.store import get_store
+from notebooks import notebook, read, write
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebooks import cell_runs, code, read, run, stored, write
 
 from headrace.store import get_store
+from notebooks import cell_runs, code, read, run, stored, write
 
 pytestmark = pytest.mark.kernel
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebooks import code, read, run, stored, texts, write
 
 from headrace.core.errors import UsageError
 from headrace.core.run_spec import NotebookSpec
 from headrace.server.runner.prepare import prepare
+from notebooks import code, read, run, stored, texts, write
 
 pytestmark = pytest.mark.kernel
 
