@@ -12,9 +12,10 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from headrace.core.clock import instant, micros
+from headrace.core.clock import instant, iso, micros
 from headrace.core.deployments import ScheduleRow
 from headrace.core.errors import InvalidSchedule
+from headrace.core.ids import new_id
 from headrace.core.policies import Missed
 from headrace.core.schedules import (
     SCHEDULE_KEYS,
@@ -31,6 +32,13 @@ from headrace.store import slots
 
 #: Fields of a schedule that are no timing of their own kind.
 OPTION_KEYS = ("start_at", "end_at", "jitter_seconds", "active", "parameters")
+#: Fields that belong to one kind: a change of kind drops the others.
+_OF_KIND = {
+    "cron": ("cron", "day_or"),
+    "interval": ("interval_seconds", "anchor_at"),
+    "rrule": ("rrule",),
+    "once": ("at",),
+}
 #: Schedules of one expression share their slots: 10,000 of them cost one computation.
 _CACHED = 4096
 
@@ -89,6 +97,44 @@ def row_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         fields[key] = None if moment is None else micros(moment)
     fields.update(jitter_seconds=checked.jitter_seconds, active=checked.active, parameters=dict(checked.parameters))
     return fields
+
+
+def build_row(body: Mapping[str, Any], *, deployment_id: str, owner: str, now: int) -> ScheduleRow:
+    """Return the row of a new schedule, checked, with its next time.
+
+    Parameters
+    ----------
+    body : mapping
+        As `row_fields` takes it, and `slug`.
+    deployment_id, owner : str
+    now : int, µs
+
+    Raises
+    ------
+    InvalidSchedule
+        With the field's name; also when it would never fire.
+    """
+    fields = row_fields(body)
+    row = ScheduleRow(id=new_id(), deployment_id=deployment_id, owner=owner, slug=body.get("slug"), **fields)
+    if row.kind == "interval" and body.get("anchor_at") is None:
+        # Without an anchor the first slot is one interval from now, and the phase stays where it began.
+        row = replace(row, anchor_at=now)
+    if row.active:
+        check_fires(row, now)
+    return with_next(row, now)
+
+
+def as_body(row: ScheduleRow) -> dict[str, Any]:
+    """Return a schedule's fields as `build_row` takes them, absent ones left out."""
+    names = (*_OF_KIND.get(row.kind, ()), "timezone", "start_at", "end_at", "jitter_seconds", "slug")
+    data = {name: getattr(row, name) for name in names}
+    for name in ("anchor_at", "at", "start_at", "end_at"):
+        if data.get(name) is not None:
+            data[name] = iso(data[name])
+    if data.get("day_or") is True:
+        del data["day_or"]
+    data.update(active=row.active, parameters=dict(row.parameters))
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def slots_after(row: ScheduleRow, after_us: int) -> Iterator[int]:

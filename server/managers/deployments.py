@@ -14,7 +14,6 @@ from headrace.core.errors import NotFound, UsageError
 from headrace.core.ids import is_id, new_id
 from headrace.core.runs import Run
 from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
-from headrace.server.managers.schedules import build_row
 from headrace.store import timetable
 from headrace.store.run_lists import decode_cursor, encode_cursor
 
@@ -192,7 +191,7 @@ class DeploymentsManager:
         self.check_parameters(deployment, deployment.parameters)
         rows = []
         for item in body.get("schedules", ()):
-            row = build_row(item, deployment_id=deployment.id, owner=services.owner, now=now)
+            row = timetable.build_row(item, deployment_id=deployment.id, owner=services.owner, now=now)
             self.check_parameters(deployment, row.parameters)
             rows.append(replace(row, next_slot_at=None, next_fire_at=None) if deployment.paused else row)
         pinned: dict[str, Any] = {}

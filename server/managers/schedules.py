@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from headrace.core.clock import instant, iso
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import HeadraceError, NotFound
-from headrace.core.ids import new_id
 from headrace.core.schedules import describe
 from headrace.core.wire_deployments import schedule_to_wire, slot_to_wire
 from headrace.store import timetable
@@ -25,30 +24,6 @@ PREVIEWED = 5
 #: What says when a schedule fires, in a request's words.
 _TIMED = ("cron", "day_or", "interval_seconds", "anchor_at", "rrule", "at", "timezone", "start_at", "end_at")
 _KINDS = ("cron", "interval_seconds", "rrule", "at")
-#: Fields that belong to one kind: a change of kind drops the others.
-_OF_KIND = {
-    "cron": ("cron", "day_or"),
-    "interval": ("interval_seconds", "anchor_at"),
-    "rrule": ("rrule",),
-    "once": ("at",),
-}
-
-
-def build_row(body: Mapping[str, Any], *, deployment_id: str, owner: str, now: int) -> ScheduleRow:
-    """Return the row of a new schedule, checked, with its next time.
-
-    Raises
-    ------
-    InvalidSchedule
-        With the field's name; also when it would never fire.
-    """
-    fields = timetable.row_fields(body)
-    row = ScheduleRow(id=new_id(), deployment_id=deployment_id, owner=owner, slug=body.get("slug"), **fields)
-    if row.kind == "interval" and row.anchor_at == 0 and body.get("anchor_at") is None:
-        # Without an anchor the first slot is one interval from now, and the phase stays where it began.
-        row = replace(row, anchor_at=now)
-    timetable.check_fires(row, now)
-    return timetable.with_next(row, now)
 
 
 class SchedulesManager:
@@ -122,13 +97,13 @@ class SchedulesManager:
         store = self._services.store
         now = store.clock.now_us()
         # The schedule is checked before a deployment is made for it: nothing is stored when it cannot be.
-        build_row(body, deployment_id="", owner=self._services.owner, now=now)
+        timetable.build_row(body, deployment_id="", owner=self._services.owner, now=now)
         if body.get("deployment_id") is not None:
             deployment = self._services.deployments.get(body["deployment_id"])
         else:
             deployment = self._services.deployments.of_notebook(body["notebook"], body)
         self._services.deployments.check_parameters(deployment, body.get("parameters") or {})
-        row = build_row(body, deployment_id=deployment.id, owner=deployment.owner, now=now)
+        row = timetable.build_row(body, deployment_id=deployment.id, owner=deployment.owner, now=now)
         if deployment.paused:
             row = replace(row, next_slot_at=None, next_fire_at=None)
         made = store.schedules.create(row)
@@ -151,7 +126,7 @@ class SchedulesManager:
 
     def _merged(self, held: ScheduleRow, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return all fields of a changed schedule with its next time, checked as a new one is."""
-        kept = self._as_body(held)
+        kept = timetable.as_body(held)
         if any(body.get(key) is not None for key in _KINDS):
             for key in (*_KINDS, "day_or", "anchor_at"):
                 kept.pop(key, None)
@@ -170,16 +145,6 @@ class SchedulesManager:
             row = replace(row, next_slot_at=None, next_fire_at=None)
         names = (*TIMING, "parameters", "slug", "next_slot_at", "next_fire_at", "error")
         return {name: getattr(row, name) for name in names}
-
-    def _as_body(self, row: ScheduleRow) -> dict[str, Any]:
-        """Return a schedule's fields in a request's words."""
-        names = _OF_KIND.get(row.kind, ())
-        data = {name: getattr(row, name) for name in (*names, "timezone", "start_at", "end_at", "jitter_seconds")}
-        for name in ("anchor_at", "at", "start_at", "end_at"):
-            if data.get(name) is not None:
-                data[name] = iso(data[name])
-        data.update(active=row.active, parameters=dict(row.parameters))
-        return {name: value for name, value in data.items() if value is not None}
 
     def set_active(self, schedule_id: str, active: bool) -> ScheduleRow:
         """Pause a schedule, or let it fire again from now on.
@@ -208,7 +173,7 @@ class SchedulesManager:
         InvalidSchedule
         """
         now = self._services.store.clock.now_us() if self._services.is_open else _now()
-        row = build_row({**body, "active": True}, deployment_id="", owner="", now=now)
+        row = timetable.build_row({**body, "active": True}, deployment_id="", owner="", now=now)
         slots = list(islice(timetable.slots_after(row, now), PREVIEWED))
         zone = ZoneInfo(row.timezone)
         return {
