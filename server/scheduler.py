@@ -152,14 +152,16 @@ def plan_firing(schedule: ScheduleRow, deployment: Deployment, now: int) -> Firi
     )
 
 
-def slot_run(deployment: Deployment, schedule: ScheduleRow, slot_at: int, now: int) -> Run:
+def slot_run(
+    deployment: Deployment, schedule: ScheduleRow, slot_at: int, now: int, *, trigger: str = "schedule"
+) -> Run:
     """Return the run of a slot."""
     return deployment_run(
         deployment,
         now=now,
         schedule=schedule,
         slot_at=slot_at,
-        trigger="schedule",
+        trigger=trigger,
         name=f"{deployment.name} {_shown(slot_at)}",
     )
 

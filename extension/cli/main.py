@@ -29,6 +29,9 @@ class Entry(NamedTuple):
 
 # A new command is one line here: name → "module:click command", help.
 COMMANDS: dict[str, Entry] = {
+    "deploy": Entry("headrace.cli.deployments:deploy", "Make a notebook or a flow run by itself."),
+    "deployment": Entry("headrace.cli.deployments:deployment", "List, inspect, run, pause and delete deployments."),
+    "schedule": Entry("headrace.cli.schedules:schedule", "Make, list, preview, pause and delete schedules."),
     "doctor": Entry("headrace.cli.doctor:doctor", "Say which store, worker and kernels are used, and what is wrong."),
     "run": Entry("headrace.cli.run:run", "Run a notebook, recorded cell by cell."),
     "server": Entry("headrace.cli.server:server", "Run Headrace's page and API alone, or see whether they run."),

@@ -74,7 +74,7 @@ def deploy(
         for name in sorted(EDITABLE - {"paused", "error"})
         if getattr(deployment, name) != getattr(held, name)
     }
-    words = [name.replace("_", " ") for name in changed]
+    words = [name.replace("_", " ") for name in changed if name != "details"]
     plan = None if schedules is None else _plan(store, held, schedules, now)
     words += plan.words if plan else []
     if not dry_run:

@@ -162,8 +162,10 @@ class Deployments:
         ------
         NotFound
         """
-        found = self.named(text, owner)
-        return found if found is not None else self.get(text)
+        found = self.named(text, owner) or self.get(text)
+        if found.owner != owner:
+            raise NotFound(f"There is no deployment {text!r}; `headrace deployment ls` lists them.", field="deployment")
+        return found
 
     def of_notebook(self, path: str, owner: str) -> Deployment | None:
         """Return an owner's oldest deployment of a notebook, None if there is none."""

@@ -311,6 +311,47 @@ class Schedules:
             write_batch(self._db, connection, plan.batch)
         return plan.made
 
+    def backfill(self, schedule: ScheduleRow, due: Sequence[Due]) -> list[Run]:
+        """Run slots of the past that have no run: those that were missed, and those before the schedule was made.
+
+        Parameters
+        ----------
+        schedule : ScheduleRow
+        due : sequence of Due
+            Each with the run that it gets.
+
+        Returns
+        -------
+        list of Run
+            The runs that were made; a slot that has a run is left alone.
+        """
+        c = t.slots.c
+        with self._db.write(durable=True) as connection:
+            lock = sa.select(t.schedules.c.id).where(t.schedules.c.id == schedule.id)
+            connection.execute(lock.with_for_update() if self._db.dialect != "sqlite" else lock)
+            query = sa.select(c.slot_at, c.run_id).where(c.schedule_id == schedule.id)
+            held: dict[int, str | None] = {}
+            if due:
+                within = query.where(c.slot_at >= due[0].slot_at, c.slot_at <= due[-1].slot_at)
+                held = {row.slot_at: row.run_id for row in connection.execute(within)}
+            now, batch, made = self._db.clock.now_us(), Batch(), []
+            for item in due:
+                if item.run is None or held.get(item.slot_at) is not None:
+                    continue
+                values = {"decision": "run", "reason": "backfilled", "run_id": item.run.id, "decided_at": now}
+                if item.slot_at in held:
+                    where = sa.and_(c.schedule_id == schedule.id, c.slot_at == item.slot_at)
+                    connection.execute(sa.update(t.slots).where(where).values(**values))
+                else:
+                    key = {"schedule_id": schedule.id, "slot_at": item.slot_at}
+                    connection.execute(sa.insert(t.slots).values(**key, **values))
+                _add_run(batch, item.run, now)
+                made.append(item.run)
+            payload = '{"deployment_id":"' + schedule.deployment_id + '"}'
+            batch.events.append((now, SLOT_DECIDED, None, None, schedule.id, schedule.owner, payload))
+            write_batch(self._db, connection, batch)
+        return made
+
     def _standing(self, connection: Connection, by_id: dict[str, Firing]) -> list[Firing]:
         """Return the firings whose schedule still is as it was read; on PostgreSQL those rows are now locked."""
         c, found, ids = t.schedules.c, [], sorted(by_id)
@@ -389,15 +430,20 @@ class Schedules:
             if schedule.deployment_id in busy:
                 before = [*before, _Busy(run.id, run.state_type.value, run.attempt, None)]
                 busy[schedule.deployment_id] = before
-            batch.runs.append(run_row(run_values(run)))
-            batch.births.append(
-                Change(run.id, run.root_id, run.attempt, run.state_type.value, run.state_name, run.state_message, now)
-            )
+            _add_run(batch, run, now)
             plan.made.append(run)
         last = max((d.slot_at for d in firing.due), default=schedule.last_slot_at)
         plan.advances.append((firing.next_slot_at, firing.next_fire_at, last, schedule.id))
         payload = '{"deployment_id":"' + schedule.deployment_id + '"}'
         batch.events.append((now, SLOT_DECIDED, None, None, schedule.id, schedule.owner, payload))
+
+
+def _add_run(batch: Batch, run: Run, now: int) -> None:
+    """Add a new run with its first state to a batch."""
+    batch.runs.append(run_row(run_values(run)))
+    batch.births.append(
+        Change(run.id, run.root_id, run.attempt, run.state_type.value, run.state_name, run.state_message, now)
+    )
 
 
 def _cancel(batch: Batch, run: _Busy, now: int) -> None:

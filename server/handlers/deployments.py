@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.server.forms import Form, text, whole, words
+from headrace.server.forms import Form, moment, text, whole, words
 from headrace.server.handlers.forms import CHANGED_DEPLOYMENT, NEW_DEPLOYMENT, NOTHING, PAGE, PARAMETERS
 from headrace.server.routes import EXECUTE, READ, WRITE, Answer, Request, Routes
 
@@ -72,3 +72,13 @@ def post_unpause(request: Request) -> Answer:
 def get_matrix(request: Request) -> Answer:
     """The last runs of a deployment and their tasks, as a grid."""
     return request.services.deployments.matrix(request.ids["deployment_id"], request.query["limit"])
+
+
+_BACKFILL = Form((moment("from", required=True), moment("to", required=True)))
+
+
+@routes.add("POST", "/deployments/{deployment_id}/backfill", EXECUTE, status=201, body=_BACKFILL)
+def post_backfill(request: Request) -> Answer:
+    """Run every slot between two times that has no run."""
+    body = request.body
+    return {"runs": request.services.deployments.backfill(request.ids["deployment_id"], body["from"], body["to"])}

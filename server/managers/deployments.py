@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.deployments import Deployment, ScheduleRow
@@ -14,17 +15,22 @@ from headrace.core.errors import NotFound, UsageError
 from headrace.core.ids import is_id, new_id
 from headrace.core.runs import Run
 from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
+from headrace.server.scheduler import slot_run
 from headrace.store import timetable
+from headrace.store.deploying import Deployed, deploy
 from headrace.store.run_lists import decode_cursor, encode_cursor
+from headrace.store.schedules import Due
 
 if TYPE_CHECKING:
     from headrace.server.services import Services
 
+#: Slots of one schedule that a backfill runs at most.
+BACKFILL = 1000
 #: Body fields that are a deployment's own, under the same name.
 _PLAIN = (
     *("description", "tags", "pool", "priority", "retries", "retry_delay_seconds", "timeout_seconds", "env_file"),
     *("cell_timeout_seconds", "concurrency_limit", "overlap", "catch_up", "catch_up_limit", "grace_seconds", "paused"),
-    *("retention", "parameters", "parameter_schema"),
+    *("retention", "parameters", "parameter_schema", "details"),
 )
 
 
@@ -168,14 +174,34 @@ class DeploymentsManager:
             fields["env_file"] = root.resolve(fields["env_file"], field="env_file")
         return fields
 
-    def _pin(self, fields: dict[str, Any], source: str | None, path: str | None) -> None:
-        """Keep a copy of the notebook's present content, or let go of it."""
+    def _pin(self, fields: dict[str, Any], source: str | None, path: str | None, *, keep: bool = True) -> None:
+        """Keep a copy of the notebook's present content (or only name it), or let go of it."""
         if source == "pinned" and path is not None:
             content = self._services.notebooks.read(path)
-            fields["snapshot_id"] = self._services.store.deployments.keep_snapshot("notebook", content, {"path": path})
+            fields["snapshot_id"] = (
+                self._services.store.deployments.keep_snapshot("notebook", content, {"path": path})
+                if keep
+                else f"sha256:{hashlib.sha256(content).hexdigest()}"
+            )
             fields["source_mode"] = "pinned"
         elif source == "live":
             fields.update(snapshot_id=None, source_mode="live")
+
+    def _checked(self, body: Mapping[str, Any], *, keep: bool = True) -> Deployment:
+        """Return the deployment that a request describes; what it does not say is the default.
+
+        Raises
+        ------
+        NotFound, UsageError
+        """
+        fields = self._fields(body)
+        deployment = Deployment(id=new_id(), name=body["name"], owner=self._services.owner, **fields)
+        self.check_parameters(deployment, deployment.parameters)
+        for item in body.get("schedules", ()):
+            self.check_parameters(deployment, item.get("parameters") or {})
+        pinned: dict[str, Any] = {}
+        self._pin(pinned, body.get("source"), deployment.notebook_path, keep=keep)
+        return replace(deployment, **pinned)
 
     def create(self, body: Mapping[str, Any]) -> Deployment:
         """Make a deployment with its schedules, all or nothing.
@@ -184,22 +210,33 @@ class DeploymentsManager:
         ------
         NotFound, UsageError, Conflict
         """
-        services, store = self._services, self._services.store
-        fields = self._fields(body)
+        store = self._services.store
         now = store.clock.now_us()
-        deployment = Deployment(id=new_id(), name=body["name"], owner=services.owner, **fields)
-        self.check_parameters(deployment, deployment.parameters)
+        # The copy of a pinned notebook is kept only once everything else has been checked.
+        deployment = self._checked({key: value for key, value in body.items() if key != "source"})
         rows = []
         for item in body.get("schedules", ()):
-            row = timetable.build_row(item, deployment_id=deployment.id, owner=services.owner, now=now)
-            self.check_parameters(deployment, row.parameters)
+            row = timetable.build_row(item, deployment_id=deployment.id, owner=deployment.owner, now=now)
             rows.append(replace(row, next_slot_at=None, next_fire_at=None) if deployment.paused else row)
         pinned: dict[str, Any] = {}
         self._pin(pinned, body.get("source"), deployment.notebook_path)
         made = store.deployments.create(replace(deployment, **pinned), rows)
         if rows:
-            services.wake()
+            self._services.wake()
         return made
+
+    def apply(self, body: Mapping[str, Any], *, dry_run: bool = False) -> Deployed:
+        """Make a deployment, or make the one of this name what the body says; told twice it changes nothing.
+
+        Raises
+        ------
+        NotFound, UsageError
+        """
+        deployment = self._checked(body, keep=not dry_run)
+        deployed = deploy(self._services.store, deployment, body.get("schedules"), dry_run=dry_run)
+        if not dry_run:
+            self._services.wake()
+        return deployed
 
     def of_notebook(self, notebook: str, body: Mapping[str, Any]) -> Deployment:
         """Return the deployment of a notebook; it is made where there is none.
@@ -270,6 +307,42 @@ class DeploymentsManager:
         """
         self.get(deployment_id)
         self._services.store.deployments.delete(deployment_id)
+
+    def backfill(self, deployment_id: str, start: int, end: int) -> int:
+        """Run every slot of a deployment's schedules between two times that has no run, and return how many.
+
+        Parameters
+        ----------
+        deployment_id : str
+        start, end : int, µs
+            Both included.
+
+        Raises
+        ------
+        NotFound
+        UsageError
+            There are too many slots, or they lie in the future.
+        """
+        deployment, store = self.get(deployment_id), self._services.store
+        now = store.clock.now_us()
+        if start > end or end > now:
+            raise UsageError("to: give two times of the past, the earlier one first.", field="to")
+        plans = []
+        for row in store.schedules.of_deployments([deployment.id])[deployment.id]:
+            slots = list(
+                islice(takewhile(lambda slot: slot <= end, timetable.slots_after(row, start - 1)), BACKFILL + 1)
+            )
+            if len(slots) > BACKFILL:
+                raise UsageError(
+                    f"to: there are more than {BACKFILL} slots in this time; take a shorter one.", field="to"
+                )
+            plans.append((row, slots))
+        made = 0
+        for row, slots in plans:
+            due = [Due(slot_at=slot, run=slot_run(deployment, row, slot, now, trigger="backfill")) for slot in slots]
+            made += len(store.schedules.backfill(row, due))
+        self._services.wake()
+        return made
 
     def matrix(self, deployment_id: str, limit: int) -> dict[str, Any]:
         """Return the grid of a deployment's last runs and their tasks or cells."""

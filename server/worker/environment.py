@@ -21,7 +21,11 @@ ALLOWED = (
     *("SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "COMSPEC", "PATHEXT", "WINDIR"),
 )
 #: Never handed on, whatever is allowed besides.
-DENIED = ("JUPYTER_TOKEN", "JUPYTERHUB_*", "JPY_*", "HEADRACE_TOKEN", "JUPYTER_GATEWAY_AUTH_TOKEN")
+DENIED = (
+    *("JUPYTER_TOKEN", "JUPYTERHUB_*", "JPY_*", "HEADRACE_TOKEN", "JUPYTER_GATEWAY_AUTH_TOKEN"),
+    # The file goes with the server that wrote it, and runs outlive the server: the store is handed on by value.
+    settings.HANDED,
+)
 
 
 def clean_environment(source: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -75,7 +75,8 @@ class Worker:
         self.pool = pool
         self.limit = limit
         self.stop_event = threading.Event()
-        self.children: dict[str, Child] = {}
+        #: By run and attempt: the process of a failed attempt may still be leaving when the next one starts.
+        self.children: dict[tuple[str, int], Child] = {}
         self._owner = None if any_owner else owner
         self._person = owner
         self._idle_seconds = idle_seconds
@@ -222,17 +223,16 @@ class Worker:
         except OSError as error:
             self.store.claims.end_attempt(run, Ending(reason=f"its process could not be started: {error.strerror}"))
             return
-        self.children[run.id] = child
+        self.children[run.id, run.attempt] = child
         if child.pid is not None:
             self.store.claims.started(run.id, worker=self._me, pid=child.pid)
 
     def _stop_cancelled(self) -> None:
         states = {run.id: run for run in self.store.claims.held(self._me)}
-        for run_id, child in self.children.items():
+        for (run_id, attempt), child in self.children.items():
             run = states.get(run_id)
-            if run is not None:
-                if run.attempt == child.run.attempt:
-                    child.run = run
+            if run is not None and run.attempt == attempt:
+                child.run = run
                 if run.state_type is StateType.CANCELLING:
                     child.stop()
 
@@ -249,7 +249,7 @@ class Worker:
         run = self.store.runs.find(child.run.id)
         if run is not None and not run.is_final and run.attempt == child.run.attempt:
             self._end(run, child, code)
-        del self.children[child.run.id]
+        del self.children[child.run.id, child.run.attempt]
 
     def _end(self, run: Run, child: Child, code: int) -> None:
         """End an attempt whose process did not do so itself."""
@@ -275,7 +275,7 @@ class Worker:
         """Take over the living runs of this pool whose worker is gone."""
         for run in self.store.claims.leased(pools=[self.pool]):
             if (
-                run.id in self.children
+                (run.id, run.attempt) in self.children
                 or run.lease_owner in (None, self._me)
                 or run.owner_id in (None, run.lease_owner)
             ):
@@ -288,5 +288,5 @@ class Worker:
                 folder = command.attempt_folder(self.store.place.data_dir, run)
                 tail = Tail(run, folder)
                 tail = Tail(run, folder, self.store.captures.marks(tail.marks()))
-                self.children[run.id] = Child(run, folder, self._clock, tail)
+                self.children[run.id, run.attempt] = Child(run, folder, self._clock, tail)
                 log.info("took over run %s (pid %s)", run.id, (facts.read_facts(folder) or run).pid)

@@ -248,14 +248,14 @@ def test_a_drained_worker_takes_nothing_new_and_leaves_running_runs_alone(
     assert store.runs.get(run_id).state_type is S.RUNNING
     assert store.runs.get(late).state_type is S.SCHEDULED
     assert ended(store, run_id).state_type is S.COMPLETED
-    wait_for(lambda: left[run_id].exit_code() is not None)
+    wait_for(lambda: left[run_id, 1].exit_code() is not None)
 
 
 def test_a_run_whose_worker_died_is_taken_over_with_its_output(store: Store) -> None:
     run_id = submit(store, "print", lines=20, pause=0.15)
     with working(store) as worker:
         wait_for(lambda: store.logs.count(run_id) >= 3)
-        child = worker.children.pop(run_id)
+        child = worker.children.pop((run_id, 1))
     # As after the worker's kill -9: the lease names a process that is gone.
     _disown(store, run_id)
     with working(store) as other:
