@@ -19,7 +19,7 @@ from headrace.core.launching import deployment_run
 from headrace.core.policies import CatchUp, CatchUpMode, plan_catch_up
 from headrace.core.runs import Run
 from headrace.store import timetable
-from headrace.store.schedules import Due, Firing
+from headrace.store.firing import Due, Firing
 from headrace.store.slots import tzdata_version
 from headrace.store.watch import Watcher
 

@@ -18,8 +18,8 @@ from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire,
 from headrace.server.scheduler import slot_run
 from headrace.store import timetable
 from headrace.store.deploying import Deployed, deploy
+from headrace.store.firing import Due
 from headrace.store.run_lists import decode_cursor, encode_cursor
-from headrace.store.schedules import Due
 
 if TYPE_CHECKING:
     from headrace.server.services import Services

@@ -15,7 +15,7 @@ from headrace.core.launching import deployment_run
 from headrace.core.runs import RunFilter
 from headrace.core.states import StateType
 from headrace.store import Store
-from headrace.store.schedules import Due, Firing
+from headrace.store.firing import Due, Firing
 
 MINUTE = 60_000_000
 
