@@ -97,12 +97,19 @@ class Outputs:
         self._file.touched(node)
 
     def has_room(self, index: int, message: Mapping[str, Any]) -> bool:
-        """Return whether the file still keeps an output of this size for the cell."""
+        """Return whether the file still keeps this output of the cell; a stream is cut to what fits."""
         cell = self._cells[index]
-        size = message_size(message["content"])
-        if cell.kept + size > FILE_LIMIT:
-            cell.dropped += size
-            return False
+        content = message["content"]
+        size = message_size(content)
+        room = FILE_LIMIT - cell.kept
+        if size > room:
+            text = content.get("text")
+            if not isinstance(text, str) or room <= 0:
+                cell.dropped += size
+                return False
+            content["text"] = text[:room]
+            cell.dropped += size - room
+            size = room
         cell.kept += size
         return True
 
