@@ -37,6 +37,9 @@ _POLL_SECONDS = 0.01
 #: A kernel that subscribed late misses the answer on iopub; it is asked again after this long, seconds.
 _ASK_AGAIN_SECONDS = 0.05
 
+#: Processes of kernels that were left running: Python complains of a forgotten process that still runs.
+_left_running: list[Any] = []
+
 
 class KernelStartError(HeadraceError):
     """A kernel did not start, or did not answer in time."""
@@ -55,6 +58,10 @@ class Kernel:
     manager, client : jupyter_client's AsyncKernelManager and AsyncKernelClient
     info : mapping
         The kernel's answer to `kernel_info_request`, once it is ready.
+    exit_code : int or None
+        Once it has ended.
+    note : Path or None
+        The note of the run whose kept kernel this was (see `headrace.server.runner.keeping`).
     """
 
     name: str
@@ -62,6 +69,7 @@ class Kernel:
     client: Any = None
     info: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
+    note: Path | None = None
     _errors: IO[bytes] | None = None
     _pid: int | None = None
 
@@ -75,6 +83,22 @@ class Kernel:
     def pid(self) -> int | None:
         """The kernel's process, None where a provisioner has it elsewhere."""
         return self._pid
+
+    def set_process(self, pid: int) -> None:
+        """Say which process it is, where it was not started here."""
+        self._pid = pid
+
+    def let_go(self) -> None:
+        """Close the channels and leave the kernel running."""
+        if self.client is not None:
+            self.client.stop_channels()
+        self.manager.context.destroy(linger=100)
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+        process = getattr(self.manager.provisioner, "process", None)
+        if process is not None:
+            _left_running.append(process)
 
     def facts(self) -> dict[str, Any]:
         """Return what the store keeps: enough to name the kernel, and to reap its process group when we are dead."""

@@ -120,6 +120,13 @@ from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
     help="Run from this cell on (number, id or task name); what stands before is restored from the latest run.",
 )
 @click.option("--cache/--no-cache", default=False, help="Restore cells whose code and inputs are as in the latest run.")
+@click.option(
+    "--keep-kernel",
+    "keep_kernel",
+    metavar="TIME",
+    default="0",
+    help="Keep the kernel of a run that fails so long, e.g. 30m: --resume goes on in it.",
+)
 @click.pass_context
 def run(ctx: click.Context, /, notebook_path: str | None, output_path: str | None, **options: Any) -> int:
     """Run a notebook: every cell recorded, live, with an honest end.
@@ -210,7 +217,21 @@ def _other_fields(options: Mapping[str, Any]) -> dict[str, Any]:
         "inject_input_path": options["inject_input_path"] or options["inject_paths"],
         "inject_output_path": options["inject_output_path"] or options["inject_paths"],
         "tags": tuple(options["tags"]),
+        "keep_kernel_seconds": _seconds(options["keep_kernel"]),
     }
+
+
+def _seconds(text: str) -> float:
+    """Return a time such as 90, 90s, 30m or 1.5h in seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise UsageError(f"--keep-kernel is {text!r}; give a time such as 90s, 30m or 2h.", field="keep_kernel")
+    return value
 
 
 def _continued(
@@ -229,7 +250,7 @@ def _continued(
     values["parameters"] = {**values["parameters"], **parameters}
     values.update({field: options[option] for field, option in _FIELDS.items() if option in given})
     others = _other_fields(options)
-    asked = {"strict": "lenient", "env": "env_file", "tags": "tags"}
+    asked = {"strict": "lenient", "env": "env_file", "tags": "tags", "keep_kernel_seconds": "keep_kernel"}
     values.update({field: others[field] for field, option in asked.items() if option in given})
     if source is not None:
         values["input_path"] = source

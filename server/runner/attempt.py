@@ -20,9 +20,10 @@ from headrace.server.kernels import Kernel, KernelStartError
 from headrace.server.output_file import OutputFile, OutputUnwritable
 from headrace.server.runner import metadata
 from headrace.server.runner.cells import CellLoop
-from headrace.server.runner.continuing import AGAIN, RESTORE, Continuation, continue_run, earlier_outputs
+from headrace.server.runner.continuing import AGAIN, KEPT, RESTORE, Continuation, continue_run, earlier_outputs
 from headrace.server.runner.document import save_document
 from headrace.server.runner.edges import analyse_cells, cell_edges
+from headrace.server.runner.keeping import watch_over
 from headrace.server.runner.observer import Observer
 from headrace.server.runner.outcome import Ending
 from headrace.server.runner.plan import CellPlan, plan_cells
@@ -82,6 +83,8 @@ class Attempt:
 
         recording, prepared = self._recording, self._runner.prepared
         if self._kernel is not None:
+            if self._runner.spec.keep_kernel_seconds > 0 and self._kernel.note is None:
+                watch_over(self._kernel, recording.store.place.data_dir, recording.run.id)
             facts = self._kernel.facts()
             leave_facts(facts)
             recording.details["kernel"] = facts
@@ -103,12 +106,14 @@ class Attempt:
         earlier = self._runner.earlier
         if earlier is None or recording.attempt > recording.run.attempt:
             return []
-        self._continuation = continue_run(recording.store, earlier, plans, self._graph, spec)
+        in_memory = self._kernel is not None and self._kernel.note is not None
+        self._continuation = continue_run(recording.store, earlier, plans, self._graph, spec, in_memory=in_memory)
         decisions = self._continuation.decisions
         self._shown = earlier_outputs(recording.store, earlier, decisions)
         recording.details["continues"] = {
             "run_id": earlier.id,
-            "restored": len(self._continuation.of(RESTORE, plans)),
+            "restored": len(self._continuation.of(RESTORE, plans)) + len(self._continuation.of(KEPT, plans)),
+            "kept_kernel": in_memory,
             "again": [plan.name for plan in self._continuation.of(AGAIN, plans)][:100],
         }
         return self._continuation.sentences(plans)
@@ -203,6 +208,8 @@ class Attempt:
         recording, runner = self._recording, self._runner
         if self._loop is not None and not runner.stop_now:
             await self._loop.save_before_release(ending)
+        if last and await self._is_kept(ending):
+            self._keep()
         leaving = asyncio.ensure_future(self._drop_kernel(now=ending.kernel_died or runner.stop_now))
         try:
             if self._loop is not None:
@@ -228,6 +235,30 @@ class Attempt:
         if last:
             recording.end(ending.state_type, ending.state_name, ending.message, error=ending.error)
         return ending
+
+    async def _is_kept(self, ending: Ending) -> bool:
+        """Whether the kernel is left running: the run did not complete, and it lives on a machine of ours."""
+        wanted = self._runner.spec.keep_kernel_seconds > 0 and ending.state_type is not StateType.COMPLETED
+        if not wanted or self._kernel is None or self._kernel.pid is None or self._loop is None:
+            return False
+        return not ending.kernel_died and not self._runner.stop_now and await self._kernel.alive()
+
+    def _keep(self) -> None:
+        from headrace.server.runner.keeping import keep
+        from headrace.server.runner.process import forget_facts
+
+        kernel, self._kernel = self._kernel, None
+        assert kernel is not None
+        recording, seconds = self._recording, self._runner.spec.keep_kernel_seconds
+        recording.details["kept_kernel"] = keep(kernel, recording.store.place.data_dir, recording.run, seconds)
+        kernel.let_go()
+        # Whoever reaps what this process leaves behind must not take the kept kernel for it.
+        forget_facts()
+        message = (
+            f"Its kernel is kept for {seconds / 60:g} min: `headrace run --resume {recording.run.name}` goes on in it."
+        )
+        recording.log(None, 20, "headrace", message)
+        self._observer.warned(message)
 
     async def _drop_kernel(self, *, now: bool) -> None:
         kernel, self._kernel = self._kernel, None

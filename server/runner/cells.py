@@ -17,7 +17,7 @@ from headrace.server.output_file import OutputFile
 from headrace.server.runner import metadata
 from headrace.server.runner.checkpoints import Checkpoints, touch
 from headrace.server.runner.client import CellClient
-from headrace.server.runner.continuing import RESTORE, Continuation
+from headrace.server.runner.continuing import KEPT, RESTORE, Continuation
 from headrace.server.runner.kernel_side import KernelSide
 from headrace.server.runner.observer import Observer
 from headrace.server.runner.outcome import COMPLETED, Ending, of_notebook, of_reply, where
@@ -134,14 +134,14 @@ class CellLoop:
     async def _restore(self, cell: CellRun) -> Ending | None:
         """Bring back what the cell left behind in an earlier run; None where it has to run."""
         decision = None if self._continuation is None else self._continuation.decisions.get(cell.plan.run_id)
-        if decision is None or decision.action != RESTORE or decision.earlier is None:
+        if decision is None or decision.action not in (RESTORE, KEPT) or decision.earlier is None:
             return None
-        checkpoint = decision.earlier.details.get("checkpoint")
-        assert isinstance(checkpoint, Mapping)
-        fault = await self._checkpoints.restore(checkpoint)
-        if fault:
-            self._recording.log(cell, 30, "headrace", f"It runs again: {fault}.")
-            return None
+        checkpoint = decision.earlier.details.get("checkpoint") or {}
+        if decision.action == RESTORE:
+            fault = await self._checkpoints.restore(checkpoint)
+            if fault:
+                self._recording.log(cell, 30, "headrace", f"It runs again: {fault}.")
+                return None
         touch([checkpoint])
         node = self._notebook["cells"][cell.plan.index]
         self._outputs.bring_back(cell.plan.index, self._shown.get(cell.plan.run_id, []))

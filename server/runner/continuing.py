@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from headrace.core.dataflow import CellGraph
     from headrace.store import Store
 
-RUN, AGAIN, RESTORE = "run", "again", "restore"
+RUN, AGAIN, RESTORE, KEPT = "run", "again", "restore", "kept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Decision:
     Parameters
     ----------
     action : str
-        "run": it is its turn; "again": it was done, but has no checkpoint; "restore".
+        "run": it is its turn; "again": it was done, but has no checkpoint; "restore"; "kept": the kernel still has it.
     why : str
     earlier : Run or None
         The cell's run in the earlier notebook run.
@@ -66,8 +66,10 @@ class Continuation:
 
     def sentences(self, plans: Sequence[CellPlan]) -> list[str]:
         """Return what a person is told before the run starts."""
-        restored, again = self.of(RESTORE, plans), self.of(AGAIN, plans)
-        lines = [f"Continues {self.earlier.name}: {len(restored)} of {len(plans)} cells are restored."]
+        restored, kept, again = (self.of(action, plans) for action in (RESTORE, KEPT, AGAIN))
+        how = f"{len(kept)} of {len(plans)} cells are in its kernel's memory" if kept else ""
+        how = how or f"{len(restored)} of {len(plans)} cells are restored"
+        lines = [f"Continues {self.earlier.name}: {how}."]
         if again:
             lines.append("Run again for want of a checkpoint: " + _named(again))
         edited = [plan for plan in plans if self.decisions[plan.run_id].why in ("edited", "new")]
@@ -132,7 +134,13 @@ def spec_to_continue(earlier: Run) -> dict[str, Any]:
 
 
 def continue_run(
-    store: Store, earlier: Run, plans: Sequence[CellPlan], graph: CellGraph | None, spec: NotebookSpec
+    store: Store,
+    earlier: Run,
+    plans: Sequence[CellPlan],
+    graph: CellGraph | None,
+    spec: NotebookSpec,
+    *,
+    in_memory: bool = False,
 ) -> Continuation:
     """Decide what happens to each cell.
 
@@ -145,6 +153,8 @@ def continue_run(
     graph : CellGraph or None
         By run id.
     spec : NotebookSpec
+    in_memory : bool, default False
+        The earlier run's kernel goes on.
 
     Raises
     ------
@@ -175,6 +185,8 @@ def continue_run(
         before = found.get(plan.run_id)
         if plan.run_id in reasons or before is None:
             decisions[plan.run_id] = Decision(action=RUN, why=reasons.get(plan.run_id, "new"), earlier=before)
+        elif in_memory:
+            decisions[plan.run_id] = Decision(action=KEPT, earlier=before)
         elif is_checkpoint(before.details.get("checkpoint")):
             decisions[plan.run_id] = Decision(action=RESTORE, earlier=before)
         else:
@@ -248,7 +260,7 @@ def earlier_outputs(store: Store, earlier: Run, decisions: Mapping[str, Decision
 
     The file has all of it, the store 1 MiB a cell.
     """
-    wanted = {key: d.earlier for key, d in decisions.items() if d.action == RESTORE and d.earlier is not None}
+    wanted = {key: d.earlier for key, d in decisions.items() if d.action in (RESTORE, KEPT) and d.earlier is not None}
     if not wanted:
         return {}
     from headrace.server.notebook_file import read_notebook

@@ -20,8 +20,9 @@ from headrace.server.runner.recording import CellRun, Recording
 FILE_LIMIT = 64 * 1024 * 1024
 STORE_LIMIT = 1024 * 1024
 LINE_LIMIT = 64 * 1024
-#: Log lines that one run keeps; the outputs themselves have the rest.
+#: Log lines, and characters of them, that one run keeps (reliability.md, F-33); the outputs have the rest.
 LINES_LIMIT = 100_000
+LOG_LIMIT = 20 * 1024 * 1024
 #: Changed outputs reach the store at most this long after they arrived, seconds (the panel shows 0.5 s).
 DELAY_SECONDS = 0.1
 _LEVELS = {"stdout": 20, "stderr": 30}
@@ -73,7 +74,8 @@ class Outputs:
         self._printed = printed
         self._displayed = displayed
         self._cells = {run.plan.index: _Cell(run=run) for run in recording.cells}
-        self._lines = 0
+        self._lines = self._log_size = 0
+        self._log_is_full = False
         self._timer: asyncio.TimerHandle | None = None
         self._changed: set[int] = set()
 
@@ -160,13 +162,14 @@ class Outputs:
         text = line.rstrip("\r").rpartition("\r")[2]
         if not text:
             return
-        if self._lines >= LINES_LIMIT:
-            if self._lines == LINES_LIMIT:
-                self._lines += 1
-                note = f"[more than {LINES_LIMIT} lines: the cells' outputs have the rest]"
+        if self._lines >= LINES_LIMIT or self._log_size >= LOG_LIMIT:
+            if not self._log_is_full:
+                self._log_is_full = True
+                note = f"[more than {LINES_LIMIT} lines or {LOG_LIMIT >> 20} MiB: the cells' outputs have the rest]"
                 self._recording.log(None, 30, "headrace", note)
             return
         self._lines += 1
+        self._log_size += min(len(text), LINE_LIMIT)
         if len(text) > LINE_LIMIT:
             text = f"{text[:LINE_LIMIT]} … [{len(text) - LINE_LIMIT} more characters]"
         self._recording.log(cell.run, _LEVELS.get(stream, 20), stream, text)

@@ -124,12 +124,33 @@ class NotebookRunner:
     async def _launch(self) -> Kernel | KernelStartError:
         """Start a kernel; a kernel that does not start is a crash of the run, not a wrong request."""
         env = kernels.kernel_environment(find_store(), self.prepared.input_path, self.spec.env)
+        kept = await self._kept_kernel()
+        if kept is not None:
+            return kept
         try:
             return await kernels.launch(
-                self.prepared.kernel_name, path=self.prepared.input_path, cwd=self.spec.cwd, env=env
+                self.prepared.kernel_name,
+                path=self.prepared.input_path,
+                cwd=self.spec.cwd,
+                env=env,
+                independent=self.spec.keep_kernel_seconds > 0,
             )
         except KernelStartError as error:
             return error
+
+    async def _kept_kernel(self) -> Kernel | None:
+        """Return the kernel of the run that is continued, if it still lives; asked for once."""
+        run_id, place = self.spec.resume_from, find_store()
+        if run_id is None or self._attempt is not None:
+            return None
+        from headrace.server.runner.keeping import note_path, take_kept
+
+        if not note_path(place.data_dir, run_id).exists():
+            return None
+        from headrace.store import get_store
+
+        earlier = get_store().runs.find(run_id)
+        return None if earlier is None or not earlier.is_final else await take_kept(place.data_dir, earlier)
 
     async def _recorded(self, kernel: Kernel | KernelStartError) -> Result:
         with _without_iri_grammar() if self._own_process else nullcontext():

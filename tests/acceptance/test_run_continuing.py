@@ -8,48 +8,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from waiting import wait_until
 
 from headrace.core.errors import Conflict, UsageError
-from headrace.core.run_spec import NotebookSpec
-from headrace.server.runner.continuing import spec_to_continue
-from headrace.server.runner.prepare import prepare
-from headrace.server.runner.process import run_here
 from headrace.store import get_store
-from notebooks import cell_runs, code, read, run, stored, texts, write
+from notebooks import SETUP, cell_runs, code, fails_once, go_on, read, run, slow, stored, take_ran, texts, write
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
-
-SETUP = "import time\nfrom pathlib import Path\ndef note(n):\n    with open('ran', 'a') as file: file.write(f'{n} ')"
-
-
-def slow(number: int, *lines: str) -> str:
-    """Return a cell that notes that it ran and takes long enough to be worth a checkpoint."""
-    return "\n".join([f"note({number})", "time.sleep(0.25)", *lines])
-
-
-def fails_once(number: int, *lines: str) -> str:
-    return "\n".join([f"note({number})", "if not Path('ok').exists(): raise ValueError('not yet')", *lines])
-
-
-def take_ran(folder: Path) -> list[str]:
-    """Return which cells noted that they ran, and forget it."""
-    found = (folder / "ran").read_text().split()
-    (folder / "ran").unlink()
-    return found
-
-
-def go_on(result_or_id: Any, output: Path | None = None, **changes: Any) -> Any:
-    """Continue a run in this process."""
-    run_id = result_or_id if isinstance(result_or_id, str) else result_or_id.run.id
-    values = spec_to_continue(stored(run_id))
-    parameters = {**values.pop("parameters"), **changes.pop("parameters", {})}
-    if output is not None:
-        values["output_path"] = str(output)
-    return run_here(prepare(NotebookSpec(**{**values, "parameters": parameters, **changes})), own_process=False)
 
 
 def names(run_id: str) -> list[str]:

@@ -103,3 +103,38 @@ def without_headrace(folder: Path) -> dict[str, str]:
         "sys.meta_path.insert(0, Absent())\n"
     )
     return {"PYTHONPATH": str(place)}
+
+
+#: A cell that later ones need to note that they ran.
+SETUP = "import time\nfrom pathlib import Path\ndef note(n):\n    with open('ran', 'a') as file: file.write(f'{n} ')"
+
+
+def slow(number: int, *lines: str) -> str:
+    """Return a cell that notes that it ran and takes long enough to be worth a checkpoint."""
+    return "\n".join([f"note({number})", "time.sleep(0.25)", *lines])
+
+
+def fails_once(number: int, *lines: str) -> str:
+    return "\n".join([f"note({number})", "if not Path('ok').exists(): raise ValueError('not yet')", *lines])
+
+
+def take_ran(folder: Path) -> list[str]:
+    """Return which cells noted that they ran, and forget it."""
+    found = (folder / "ran").read_text().split()
+    (folder / "ran").unlink()
+    return found
+
+
+def go_on(result_or_id: Any, output: Path | None = None, **changes: Any) -> Any:
+    """Continue a run in this process."""
+    from headrace.core.run_spec import NotebookSpec
+    from headrace.server.runner.continuing import spec_to_continue
+    from headrace.server.runner.prepare import prepare
+    from headrace.server.runner.process import run_here
+
+    run_id = result_or_id if isinstance(result_or_id, str) else result_or_id.run.id
+    values = spec_to_continue(stored(run_id))
+    parameters = {**values.pop("parameters"), **changes.pop("parameters", {})}
+    if output is not None:
+        values["output_path"] = str(output)
+    return run_here(prepare(NotebookSpec(**{**values, "parameters": parameters, **changes})), own_process=False)
