@@ -43,7 +43,7 @@ def test_a_failed_run_goes_on_in_a_new_kernel_from_the_failed_cell(data_dir: Pat
     assert take_ran(tmp_path) == ["6", "7"]
     found = stored(second.run.id)
     assert found.resumed_from_id == first.run.id
-    assert found.details["continues"] == {"run_id": first.run.id, "restored": 5, "again": []}
+    assert found.details["continues"] == {"run_id": first.run.id, "restored": 5, "kept_kernel": False, "again": []}
     assert names(second.run.id) == ["Cached"] * 5 + ["Completed"] * 2
     cells = read(tmp_path / "two.ipynb")["cells"]
     assert texts(cells[5]["outputs"]) == "[1, 2, 3] True 6 True\n"
