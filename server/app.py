@@ -83,6 +83,7 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
         self.services = Services(
             Root(root, allow_hidden=bool(getattr(contents, "allow_hidden", False)), follow_links=self.follow_links),
             place=place,
+            runtime_dir=Path(server.runtime_dir),
             all_owners=self.show_all_owners,
             kernel_finder=server.kernel_spec_manager,
             pools=tuple(part.strip() for part in self.pools.split(",") if part.strip()),

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.core.clock import SYSTEM_CLOCK
@@ -61,8 +62,11 @@ class Services:
         all_owners: bool = False,
         kernel_finder: Any = None,
         pools: tuple[str, ...] = (),
+        runtime_dir: Path | None = None,
     ) -> None:
         self.root = root
+        #: Where kernels say which store they record into; None: not looked at.
+        self.runtime_dir = runtime_dir
         self.place = place or find_store()
         self.owner = owner or user_name()
         self.all_owners = all_owners

@@ -158,6 +158,52 @@ def hand_on(place: StorePlace, folder: Path) -> Path:
     return path
 
 
+def masked_url(url: str) -> str:
+    """Return a database URL without its password."""
+    head, sign, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    return f"{head}{sign}{user.partition(':')[0]}:•••@{place}" if at and ":" in user else url
+
+
+def declare_kernel(folder: Path, kernel_id: str, place: StorePlace) -> Path:
+    """Write down which store a kernel records into, for the server beside it (which says so where it is another one).
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the kernel's connection file.
+    kernel_id : str
+    place : StorePlace
+
+    Returns
+    -------
+    Path
+        The file; the kernel removes it at its end.
+    """
+    path = folder / f"headrace-kernel-{kernel_id}.json"
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({"url": masked_url(place.url)}, file)
+    return path
+
+
+def strange_kernels(folder: Path, place: StorePlace) -> list[tuple[str, str]]:
+    """Return (kernel id, masked URL) of the living kernels that record into another store than `place`."""
+    found = []
+    for path in sorted(folder.glob("headrace-kernel-*.json")):
+        kernel_id = path.stem.removeprefix("headrace-kernel-")
+        if not (folder / f"kernel-{kernel_id}.json").exists():
+            path.unlink(missing_ok=True)  # the kernel ended without a chance to do so
+            continue
+        try:
+            url = str(json.loads(path.read_text(encoding="utf-8"))["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if url != masked_url(place.url):
+            found.append((kernel_id, url))
+    return found
+
+
 def _driver(url: str) -> str:
     """Name psycopg 3 in PostgreSQL URLs, and turn a bare path into an SQLite URL."""
     for prefix in ("postgresql://", "postgres://"):

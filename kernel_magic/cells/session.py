@@ -6,14 +6,16 @@ is loaded and gives everything back when it is unloaded.
 
 from __future__ import annotations
 
+import atexit
 import builtins
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from headrace.core.dataflow import CellFlow, analyse
+from headrace.core.settings import declare_kernel, find_store
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.background import Background
 from headrace.kernel_magic.cells.capture import CellOutputs, KernelTap, watch_streams
@@ -85,8 +87,25 @@ class CellSession:
         self._metadata: dict[str, Any] | None = None
         self._document: tuple[str, str] | None = None
 
+        self._declaration = self._declare()
+
+    def _declare(self) -> Path | None:
+        """Say beside the kernel's connection file which store it records into."""
+        app = getattr(self.kernel, "parent", None)
+        connection = str(getattr(app, "abs_connection_file", "") or "")
+        if not connection or self.kernel_id is None:
+            return None
+        try:
+            path = declare_kernel(Path(connection).parent, self.kernel_id, find_store())
+        except OSError:
+            return None
+        atexit.register(path.unlink, missing_ok=True)
+        return path
+
     def close(self) -> None:
         """Give back what was changed in the shell."""
+        if self._declaration is not None:
+            self._declaration.unlink(missing_ok=True)
         if self.tap is not None:
             self.tap.close()
 

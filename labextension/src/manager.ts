@@ -12,6 +12,9 @@ import type { IChanges, ICounts, IHealth, StreamMessage } from './wire/words';
 export type Trouble =
   { kind: 'lost' } | { kind: 'absent' } | { kind: 'forbidden' } | { kind: 'degraded'; message: string };
 
+/** How often the server is asked how it is while something changes, milliseconds. */
+const LOOK_EVERY = 30_000;
+
 /** A page load shows its first frame before the socket opens; only a longer silence is trouble. */
 const PATIENCE_MS = 1500;
 
@@ -102,6 +105,11 @@ export class Manager {
     } else if (message.type === 'reset') {
       this._reset.emit();
     } else if (message.type === 'changes') {
+      if (Date.now() - this.lookedAt > LOOK_EVERY) {
+        // A kernel that records elsewhere, or a store in trouble, is said soon; an idle page asks nothing.
+        this.lookedAt = Date.now();
+        void this.diagnose();
+      }
       if (message.counts) {
         this.setCounts(message.counts);
       }
@@ -121,6 +129,7 @@ export class Manager {
 
   /** Find out why there is no stream; a server that does not know Headrace is another story than one that is gone. */
   private async diagnose(): Promise<void> {
+    this.lookedAt = Date.now();
     try {
       this._health = await this.api.health();
       if (this._health.status === 'degraded') {
@@ -172,5 +181,6 @@ export class Manager {
   private _counts: ICounts | null = null;
   private _trouble: Trouble | null = null;
   private _health: IHealth | null = null;
+  private lookedAt = 0;
   private store: string | null = null;
 }

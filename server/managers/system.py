@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import iso
 from headrace.core.errors import HeadraceError, StoreError, one_line
+from headrace.core.settings import masked_url, strange_kernels
 from headrace.core.wire_deployments import worker_to_wire
 from headrace.server.worker.start import ensure_worker
 
@@ -48,6 +49,7 @@ class SystemManager:
             next_due = store.schedules.next_due()
         except StoreError as error:
             message = one_line(error)
+        message = message or self._strangers()
         background = self._services.background
         return {
             "status": "degraded" if message else "ok",
@@ -66,6 +68,19 @@ class SystemManager:
             "workers": len(alive),
             "owner": self._services.owner,
         }
+
+    def _strangers(self) -> str:
+        """Say which kernel records into another store than the one shown here."""
+        folder = self._services.runtime_dir
+        strange = strange_kernels(folder, self._services.place) if folder is not None else []
+        if not strange:
+            return ""
+        kernel_id, url = strange[0]
+        more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
+        return (
+            f"Kernel {kernel_id[:8]}{more} records into {url}, but this panel shows {masked_url(self._services.place.url)}. "
+            "Restart the kernel to make it use this store."
+        )
 
     def counts(self) -> dict[str, int]:
         """Return how many runs are running, waiting, late, and have failed since yesterday."""
@@ -158,10 +173,3 @@ def limit_to_wire(limit: Any) -> dict[str, Any]:
         "slot_decay_per_second": limit.slot_decay_per_second,
         "holders": [{"holder": h[0], "run_id": h[1], "occupy": h[2]} for h in limit.holders],
     }
-
-
-def masked_url(url: str) -> str:
-    """Return a database URL without its password."""
-    head, sign, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
-    return f"{head}{sign}{user.partition(':')[0]}:•••@{place}" if at and ":" in user else url

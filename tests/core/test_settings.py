@@ -77,3 +77,14 @@ def test_what_a_server_hands_on_decides_for_the_processes_it_starts(
     assert settings.find_store("sqlite:////x.db").source == "argument"
     path.unlink()
     assert settings.find_store().sqlite_path == place / "mine" / "headrace.db"
+
+
+def test_a_kernel_that_records_elsewhere_is_found_and_one_that_ended_is_forgotten(place: Path) -> None:
+    mine, other = settings.find_store("sqlite:///mine.db"), settings.find_store("postgresql://ada:secret@db/team")
+    for kernel_id, where in (("same", mine), ("other", other), ("ended", other)):
+        settings.declare_kernel(place, kernel_id, where)
+    for kernel_id in ("same", "other"):
+        (place / f"kernel-{kernel_id}.json").write_text("{}")
+    assert settings.strange_kernels(place, mine) == [("other", "postgresql+psycopg://ada:•••@db/team")]
+    assert not (place / "headrace-kernel-ended.json").exists()
+    assert "secret" not in (place / "headrace-kernel-other.json").read_text()
