@@ -103,6 +103,7 @@ class FunctionDefinition(Definition):
         self.fn = fn
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
         self.is_generator = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
+        self.is_special = self.is_async or self.is_generator
         try:
             self.signature = inspect.signature(fn)
         except (TypeError, ValueError) as error:

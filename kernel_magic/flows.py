@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
 
 if TYPE_CHECKING:
@@ -13,14 +13,15 @@ else:
     from typing import ParamSpec
 
 from headrace.core.errors import InvalidOption
-from headrace.kernel_magic import resolve
+from headrace.core.states import StateType
 from headrace.kernel_magic.definition import FunctionDefinition, importable
-from headrace.kernel_magic.engine.deliver import deliver
+from headrace.kernel_magic.engine.calls import call
 from headrace.kernel_magic.engine.live import LiveRun, current
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
-from headrace.kernel_magic.engine.sync import run_sync
+from headrace.kernel_magic.engine.request import Request
 from headrace.kernel_magic.names import check_template, fill_template
 from headrace.kernel_magic.options import FlowOptions
+from headrace.kernel_magic.origin import keep
 from headrace.kernel_magic.tasks import _find
 
 P = ParamSpec("P")
@@ -146,26 +147,22 @@ class Flow(Generic[P, R]):
         return_state = kwargs.pop("return_state", False)
         wait_for = kwargs.pop("wait_for", None)
         parameters = self._definition.bind(args, kwargs)
-        return self._run(parameters, wait_for, return_state)
+        return self._call(parameters, wait_for, return_state)
 
-    def _run(
-        self, parameters: dict[str, Any], wait_for: Any, return_state: bool, fields: dict[str, Any] | None = None
+    def _call(
+        self, parameters: Mapping[str, Any], wait_for: Any = None, return_state: bool = False, **live: Any
     ) -> Any:
-        definition = self._definition
-        parent = current()
-        if definition.is_async or definition.is_generator:
-            return self._run_otherwise(parameters, wait_for, return_state, parent)
-        run = LiveRun(definition, parent, parameters=parameters, fields=fields)
-        refused: Outcome | None = None
-        if wait_for is not None or resolve.needs_look(parameters.values()):
-            for future in resolve.upstream_of(run, parameters, wait_for):
-                future._wait()
-            refused, found = resolve.values(run, parameters, wait_for)
-            parameters = dict(found)
-        refused = refused or self._validated(run, parameters)
-        args, kwargs = definition.arguments(run.parameters or {})
-        body = functools.partial(self.fn, *args, **kwargs) if args or kwargs else self.fn
-        return deliver(run, run_sync(run, body, refused=refused), return_state)
+        return call(
+            Request(
+                self._definition,
+                parameters,
+                current(),
+                wait_for,
+                return_state,
+                check=self._validated,
+                live=live,
+            )
+        )
 
     def _validated(self, run: LiveRun, parameters: dict[str, Any]) -> Outcome | None:
         """Check the arguments and name the run; return why it must not start, if so."""
@@ -177,18 +174,52 @@ class Flow(Generic[P, R]):
             run.parameters = parameters
             if self.options.flow_run_name is not None:
                 run.name = fill_template(self.options.flow_run_name, parameters, "flow_run_name")
+            if run.parent is None and run.record is None:
+                keep(self, run, parameters)
         except Exception as error:
             return Outcome(Kind.ERROR, None, error)
         return None
 
-    def _run_otherwise(
-        self, parameters: dict[str, Any], wait_for: Any, return_state: bool, parent: LiveRun | None
-    ) -> Any:
-        from headrace.kernel_magic.engine import calls
+    def resume(self, run_id: str, /, *, return_state: bool = False, **changed: Any) -> Any:
+        """Continue an earlier run of this flow: what its tasks have stored is not computed again.
 
-        return calls.call_otherwise(
-            self._definition, parameters, wait_for, return_state, None, parent=parent, check=self._validated
-        )
+        Parameters
+        ----------
+        run_id : str
+            A run that did not complete, or the beginning of its id, or its name.
+        return_state : bool, default False
+        **changed
+            Arguments to change; the others are those of the earlier run.
+
+        Returns
+        -------
+        object
+            As a call: the new run is a run of its own, linked to the earlier one.
+
+        Raises
+        ------
+        NotFound
+        Conflict
+            It has not ended, or it completed.
+        """
+        from headrace.core.errors import Conflict
+        from headrace.kernel_magic.engine.session import session
+        from headrace.kernel_magic.origin import chain_of, parameters_of
+        from headrace.store.reaping import reap
+
+        here = session()
+        here.recorder.flush()
+        reap(here.store)
+        run = here.store.runs.by_prefix(run_id)
+        if not run.is_final or run.state_type is StateType.COMPLETED:
+            raise Conflict(
+                f"Run {run.name} is {run.state_name}; only a failed, crashed or cancelled run can be resumed.",
+                field="run_id",
+            )
+        parameters = self._definition.bind((), {**parameters_of(here.store, run), **changed})
+        fields = {"resumed_from_id": run.id, "trigger": "retry"}
+        chain_id = chain_of(here.store, run.id)
+        return self._call(parameters, return_state=return_state, fields=fields, chain_id=chain_id)
 
     # ---------------------------------------------------------------- hooks
 

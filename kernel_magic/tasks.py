@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
+
+    from headrace.kernel_magic.background import BackgroundFuture
 else:
     from typing import ParamSpec
 
@@ -17,9 +19,9 @@ from headrace.core.errors import InvalidOption
 from headrace.core.states import StateType
 from headrace.kernel_magic import resolve
 from headrace.kernel_magic.definition import FunctionDefinition, importable
+from headrace.kernel_magic.engine.calls import call
 from headrace.kernel_magic.engine.deliver import deliver
 from headrace.kernel_magic.engine.live import LiveRun, current
-from headrace.kernel_magic.engine.outcome import Outcome
 from headrace.kernel_magic.engine.sync import run_sync
 from headrace.kernel_magic.futures import FutureList, TaskFuture
 from headrace.kernel_magic.names import check_template, fill_template
@@ -154,39 +156,21 @@ class Task(Generic[P, R]):
             wait_for = kwargs.pop("wait_for", None)
         definition = self._definition
         parameters = definition.bind(args, kwargs)
-        if definition.is_async or definition.is_generator:
-            return self._call_otherwise(parameters, wait_for, return_state)
         parent = current()
-        template = self.options.task_run_name
-        run = LiveRun(
-            definition,
-            parent,
-            parameters=parameters,
-            name=None if template is None else self._run_name(parameters),
-        )
-        refused: Outcome | None = None
-        if wait_for is not None or resolve.needs_look(parameters.values()):
-            for future in resolve.upstream_of(run, parameters, wait_for):
-                future._wait()
-            refused, found = resolve.values(run, parameters, wait_for)
-            if found is not parameters:
-                run.parameters = found
-                args, kwargs = definition.arguments(found)
-        outcome = run_sync(
-            run, functools.partial(self.fn, *args, **kwargs) if args or kwargs else self.fn, refused=refused
-        )
-        return deliver(run, outcome, return_state)
+        name = None if self.options.task_run_name is None else self._run_name(parameters)
+        if wait_for is not None or definition.is_special or resolve.needs_look(parameters.values()):
+            from headrace.kernel_magic.engine.request import Request
+
+            return call(Request(definition, parameters, parent, wait_for, return_state, name))
+        # The short way of `call_sync`, measured by tests/benchmarks/bench_engine.py: nothing to wait for or to resolve.
+        run = LiveRun(definition, parent, parameters=parameters, name=name)
+        body = functools.partial(self.fn, *args, **kwargs) if args or kwargs else self.fn
+        return deliver(run, run_sync(run, body), return_state)
 
     def _run_name(self, parameters: Any) -> str | None:
         if any(isinstance(value, TaskFuture) for value in parameters.values()):
             return None  # filled in when the futures have values
         return fill_template(self.options.task_run_name, parameters, "task_run_name")
-
-    def _call_otherwise(self, parameters: dict[str, Any], wait_for: Any, return_state: bool) -> Any:
-        from headrace.kernel_magic.engine import calls
-
-        name = self._run_name_or_none(parameters)
-        return calls.call_otherwise(self._definition, parameters, wait_for, return_state, name, parent=current())
 
     def _run_name_or_none(self, parameters: Any) -> str | None:
         return None if self.options.task_run_name is None else self._run_name(parameters)
@@ -209,6 +193,18 @@ class Task(Generic[P, R]):
             future.wait()
             return future.state
         return future
+
+    def delay(self, *args: Any, **kwargs: Any) -> BackgroundFuture[Any]:
+        """Hand a run to a worker (`headrace worker`) and return a future at once.
+
+        Raises
+        ------
+        UsageError
+            The task or its arguments cannot be pickled.
+        """
+        from headrace.kernel_magic.background import delay
+
+        return delay(self, self._definition.bind(args, kwargs))
 
     def _submit(self, parameters: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:
         from headrace.kernel_magic.runners.job import Job

@@ -1,62 +1,47 @@
-"""Calls of async functions and of generators: the same runs, entered in other ways."""
+"""Calls, as the kind of function asks for: at once, as a coroutine, as a generator."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from headrace.kernel_magic import resolve
-from headrace.kernel_magic.definition import FunctionDefinition
 from headrace.kernel_magic.engine.deliver import deliver
-from headrace.kernel_magic.engine.live import LiveRun
-from headrace.kernel_magic.engine.outcome import Outcome
-
-#: Checks the arguments of a live run; returns why it must not start, if so.
-Check = Callable[[LiveRun, dict[str, Any]], "Outcome | None"]
+from headrace.kernel_magic.engine.request import Request
+from headrace.kernel_magic.engine.sync import run_sync
 
 
-def call_otherwise(
-    definition: FunctionDefinition,
-    parameters: dict[str, Any],
-    wait_for: Any,
-    return_state: bool,
-    name: str | None,
-    *,
-    parent: LiveRun | None,
-    check: Check | None = None,
-) -> Any:
-    """Return the coroutine or generator that is the run of an async or generator function."""
-    if definition.is_async and not definition.is_generator:
-        return call_async(definition, parameters, wait_for, return_state, name, parent, check)
+def call(request: Request) -> Any:
+    """Do a call: return its result, or the coroutine or generator that is its run."""
+    definition = request.definition
+    if not definition.is_async and not definition.is_generator:
+        return call_sync(request)
+    if not definition.is_generator:
+        return call_async(request)
     from headrace.kernel_magic.engine import generators
 
     make: Any = generators.iterate_async if definition.is_async else generators.iterate
-    return make(definition, parameters, wait_for, name, parent, check)
+    return make(request)
 
 
-async def call_async(
-    definition: FunctionDefinition,
-    parameters: Mapping[str, Any],
-    wait_for: Any,
-    return_state: bool,
-    name: str | None,
-    parent: LiveRun | None,
-    check: Check | None = None,
-) -> Any:
+def call_sync(request: Request) -> Any:
+    """Do a call of a sync function."""
+    run, futures = request.begin()
+    for future in futures:
+        future._wait()
+    refused, args, kwargs = request.resolved(run)
+    fn = request.definition.fn
+    body = functools.partial(fn, *args, **kwargs) if args or kwargs else fn
+    return deliver(run, run_sync(run, body, refused=refused), request.return_state)
+
+
+async def call_async(request: Request) -> Any:
     """Await a call of an async function."""
     from headrace.kernel_magic.engine.asynchronous import run_async
     from headrace.kernel_magic.engine.loops import ended
 
-    run = LiveRun(definition, parent, parameters=parameters, name=name)
-    refused: Outcome | None = None
-    if wait_for is not None or resolve.needs_look(parameters.values()):
-        for future in resolve.upstream_of(run, parameters, wait_for):
-            await ended(future)
-        refused, parameters = resolve.values(run, parameters, wait_for)
-        run.parameters = parameters
-    if check is not None and refused is None:
-        refused = check(run, dict(parameters))
-    args, kwargs = definition.arguments(run.parameters or {})
-    outcome = await run_async(run, functools.partial(definition.fn, *args, **kwargs), refused=refused)
-    return deliver(run, outcome, return_state)
+    run, futures = request.begin()
+    for future in futures:
+        await ended(future)
+    refused, args, kwargs = request.resolved(run)
+    outcome = await run_async(run, functools.partial(request.definition.fn, *args, **kwargs), refused=refused)
+    return deliver(run, outcome, request.return_state)

@@ -6,19 +6,17 @@ because what a caller has received cannot be taken back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
-from headrace.kernel_magic import resolve
-from headrace.kernel_magic.definition import FunctionDefinition
 from headrace.kernel_magic.engine import ending
 from headrace.kernel_magic.engine.brain import Brain, Op, decide
 from headrace.kernel_magic.engine.call import sleep
-from headrace.kernel_magic.engine.calls import Check
 from headrace.kernel_magic.engine.common import begin, commit, finish
 from headrace.kernel_magic.engine.deliver import deliver
 from headrace.kernel_magic.engine.live import CURRENT, LiveRun
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised
+from headrace.kernel_magic.engine.request import Request
 
 
 class _Progress:
@@ -42,43 +40,13 @@ def _brain(run: LiveRun, refused: Outcome | None, progress: _Progress) -> Brain:
     )
 
 
-def _prepare(
-    definition: FunctionDefinition,
-    parameters: Mapping[str, Any],
-    wait_for: Any,
-    name: str | None,
-    parent: LiveRun | None,
-) -> tuple[LiveRun, list[Any]]:
-    run = LiveRun(definition, parent, parameters=parameters, name=name)
-    futures: list[Any] = []
-    if wait_for is not None or resolve.needs_look(parameters.values()):
-        futures = resolve.upstream_of(run, parameters, wait_for)
-    return run, futures
-
-
-def _arguments(
-    run: LiveRun, definition: FunctionDefinition, wait_for: Any, check: Check | None
-) -> tuple[Outcome | None, Any, Any]:
-    refused, found = resolve.values(run, run.parameters or {}, wait_for)
-    run.parameters = found
-    if check is not None and refused is None:
-        refused = check(run, dict(found))
-    return (refused, *definition.arguments(run.parameters))
-
-
-def iterate(
-    definition: FunctionDefinition,
-    parameters: Mapping[str, Any],
-    wait_for: Any,
-    name: str | None,
-    parent: LiveRun | None,
-    check: Check | None = None,
-) -> Generator[Any, Any, Any]:
+def iterate(request: Request) -> Generator[Any, Any, Any]:
     """Run a generator function; yield what it yields."""
-    run, futures = _prepare(definition, parameters, wait_for, name, parent)
+    definition = request.definition
+    run, futures = request.begin()
     for future in futures:
         future._wait()
-    refused, args, kwargs = _arguments(run, definition, wait_for, check)
+    refused, args, kwargs = request.resolved(run)
     progress = _Progress()
     brain = _brain(run, refused, progress)
     answer: Any = None
@@ -144,23 +112,17 @@ def _obey(run: LiveRun, step: tuple[Any, ...]) -> Any:
     return None
 
 
-async def iterate_async(
-    definition: FunctionDefinition,
-    parameters: Mapping[str, Any],
-    wait_for: Any,
-    name: str | None,
-    parent: LiveRun | None,
-    check: Check | None = None,
-) -> AsyncIterator[Any]:
+async def iterate_async(request: Request) -> AsyncIterator[Any]:
     """Run an async generator function; yield what it yields."""
     from headrace.kernel_magic.engine import asynchronous
     from headrace.kernel_magic.engine.loops import ended
     from headrace.kernel_magic.hooks import call_all_async
 
-    run, futures = _prepare(definition, parameters, wait_for, name, parent)
+    definition = request.definition
+    run, futures = request.begin()
     for future in futures:
         await ended(future)
-    refused, args, kwargs = _arguments(run, definition, wait_for, check)
+    refused, args, kwargs = request.resolved(run)
     progress = _Progress()
     brain = _brain(run, refused, progress)
     answer: Any = None

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import UsageError
+from headrace.core.events import RUN_UPDATED
 from headrace.core.ids import new_id
+from headrace.core.runs import Run
 from headrace.core.settings import number
 from headrace.core.states import MOVES, State, StateType
 from headrace.kernel_magic.definition import Definition
@@ -90,6 +92,10 @@ class LiveRun:
         An adopted record, for a run that is in the store already.
     fields : mapping or None
         Further columns of `runs` (cell_id, notebook_path, trigger, deployment_id …).
+    chain_id : str or None
+        The first run of the chain that this one continues; by default the outermost run.
+    adopted : Run or None
+        What `record` is of, RUNNING already and owned by this process.
     """
 
     __slots__ = (
@@ -126,6 +132,7 @@ class LiveRun:
         "state_name",
         "state_type",
         "tags",
+        "taken",
         "told",
     )
 
@@ -138,6 +145,8 @@ class LiveRun:
         name: str | None = None,
         record: RunRecord | None = None,
         fields: Mapping[str, Any] | None = None,
+        chain_id: str | None = None,
+        adopted: Run | None = None,
     ) -> None:
         self.definition = definition
         self.flow: LiveRun
@@ -194,7 +203,18 @@ class LiveRun:
             here = self.session
             self.late = {"owner_id": here.owner_id, "host": here.host, "pid": here.pid, **(fields or {})}
             LIVE[self.id] = self
-        self.chain_id = self.id if parent is None else parent.chain_id
+        self.chain_id = chain_id or (self.id if parent is None else parent.chain_id)
+        self.taken = adopted is not None
+        if adopted is not None:
+            self._take(adopted)
+
+    def _take(self, run: Run) -> None:
+        """Go on with a run that another process made and that this one has taken over."""
+        self.state_type, self.state_name, self.state_at = run.state_type, run.state_name, run.state_at
+        self.extra = dict(run.details)
+        self.tags = tuple(sorted({*self.tags, *run.tags}))
+        self.fields = {"deployment_id": run.deployment_id, "schedule_id": run.schedule_id, "slot_at": run.slot_at}
+        self.late = {"definition_key": self.definition.key, "version": self.definition.version}
 
     # ---------------------------------------------------------------- recording
 
@@ -252,6 +272,7 @@ class LiveRun:
             "state_message": message,
             "state_at": at,
             "created_at": at,
+            "heartbeat_at": at if parent is None else None,
             "started_at": at if state_type is S.RUNNING else None,
             "tags": self.tags,
             "parameters": pictures(parameters) if parameters else "{}",
@@ -284,6 +305,9 @@ class LiveRun:
     def begin(self, attempt: int) -> None:
         """Record that an attempt runs."""
         self.attempt = attempt
+        if self.taken:
+            self._begin_taken()
+            return
         at = time.time_ns() // 1000
         patch: dict[str, Any] | None = None
         if self.record is not None:
@@ -292,6 +316,17 @@ class LiveRun:
                 patch.update(self.late)
                 self.late = None
         self.move(S.RUNNING, "Running" if attempt == 1 else "Retrying", "", patch, at)
+
+    def _begin_taken(self) -> None:
+        """Record what this process knows of a run that it has taken over; that it runs is recorded already."""
+        self.taken = False
+        at = time.time_ns() // 1000
+        patch = {**(self.late or {}), "details": {**self.definition.details, **(self.extra or {})}, "name": self.name}
+        self.late = None
+        assert self.record is not None
+        assert self.state_type is not None
+        recorder = self.session.recorder
+        recorder.change(self.record, self.state_type.value, self.state_name, at, "", patch, RUN_UPDATED)
 
     def renamed(self, parameters: Mapping[str, Any]) -> None:
         """Take over the arguments with values in the place of futures; they are recorded with the next state."""
