@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from headrace.core.errors import UsageError as UsageError
     from headrace.core.states import State as State
     from headrace.core.states import StateType as StateType
-    from headrace.kernel_magic.engine.live import tags as tags
     from headrace.kernel_magic.flows import Flow as Flow
     from headrace.kernel_magic.flows import flow as flow
     from headrace.kernel_magic.futures import FutureList as FutureList
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.runners.processes import ProcessPoolTaskRunner as ProcessPoolTaskRunner
     from headrace.kernel_magic.runners.threads import ThreadPoolTaskRunner as ThreadPoolTaskRunner
     from headrace.kernel_magic.stopping import stop as stop
+    from headrace.kernel_magic.tagging import tags as tags
     from headrace.kernel_magic.tasks import Task as Task
     from headrace.kernel_magic.tasks import task as task
     from headrace.server.notebooks import execute_notebook as execute_notebook
@@ -86,7 +86,7 @@ _MODULES = {
     "inspect_notebook": "headrace.server.notebooks",
     "quote": "headrace.kernel_magic.futures",
     "stop": "headrace.kernel_magic.stopping",
-    "tags": "headrace.kernel_magic.engine.live",
+    "tags": "headrace.kernel_magic.tagging",
     "task": "headrace.kernel_magic.tasks",
     "unmapped": "headrace.kernel_magic.futures",
     "wait": "headrace.kernel_magic.futures",

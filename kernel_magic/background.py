@@ -136,9 +136,10 @@ def delay(task: Any, parameters: Mapping[str, Any]) -> BackgroundFuture[Any]:
         The task or its arguments cannot be pickled, or are larger than 5 MB.
     """
     from headrace.core.settings import user_name
-    from headrace.kernel_magic.engine.live import TAGS, pictures
+    from headrace.kernel_magic.engine.live import TAGS
     from headrace.kernel_magic.engine.session import session
     from headrace.kernel_magic.names import task_slug
+    from headrace.kernel_magic.previews import pictures
 
     store = session().store
     definition = task._definition

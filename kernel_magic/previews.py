@@ -107,3 +107,22 @@ def result_picture(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
     return {"type": type(value).__qualname__, "preview": picture(value)}
+
+
+def pictures(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return bounded pictures of arguments; a value that cannot be looked at now is shown by its type."""
+    shown = {}
+    for name, value in parameters.items():
+        try:
+            shown[name] = picture(value)
+        except Exception:  # a collection that another thread changes, a property that raises
+            shown[name] = f"<{type(value).__qualname__}>"
+    return shown
+
+
+def safe_result_picture(value: Any) -> dict[str, Any] | None:
+    """Return what a run's record shows of a result, whatever its type does when it is looked at."""
+    try:
+        return result_picture(value)
+    except Exception:
+        return {"type": type(value).__qualname__, "preview": f"<{type(value).__qualname__}>"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import UsageError
@@ -19,7 +18,7 @@ from headrace.kernel_magic.definition import Definition
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
 from headrace.kernel_magic.engine.session import session
 from headrace.kernel_magic.names import fill_template, run_slug, task_slug
-from headrace.kernel_magic.previews import picture, result_picture
+from headrace.kernel_magic.previews import pictures, safe_result_picture
 
 if TYPE_CHECKING:
     from headrace.store.recorder import RunRecord
@@ -54,27 +53,6 @@ def current() -> LiveRun | None:
     if run is None:
         run = getattr(threading.current_thread(), "_headrace_run", None)
     return run
-
-
-@contextmanager
-def tags(*names: str) -> Iterator[tuple[str, ...]]:
-    """Give every run that begins in this block these tags, too.
-
-    Parameters
-    ----------
-    *names : str
-
-    Returns
-    -------
-    tuple of str
-        All tags in force in the block.
-    """
-    merged = tuple(sorted({*TAGS.get(), *names}))
-    token = TAGS.set(merged)
-    try:
-        yield merged
-    finally:
-        TAGS.reset(token)
 
 
 class LiveRun:
@@ -364,11 +342,11 @@ class LiveRun:
         patch: dict[str, Any] = {"ended_at": at}
         if outcome.kind is Kind.VALUE:
             if outcome.value is not None:
-                patch["result"] = _pictured(outcome.value)
+                patch["result"] = safe_result_picture(outcome.value)
             if outcome.error is not None:
-                patch["error"] = error_record(outcome.error)
+                patch["error"] = _error_record(outcome.error)
         elif outcome.error is not None and ending.type is not S.COMPLETED:
-            patch["error"] = error_record(outcome.error)
+            patch["error"] = _error_record(outcome.error)
         if self.decision is not None:
             patch.update(self.decision)
         if self.extra:
@@ -443,26 +421,7 @@ def _default_prints() -> bool:
     return flag("LOGGING_LOG_PRINTS")
 
 
-def pictures(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return bounded pictures of arguments; a value that cannot be looked at now is shown by its type."""
-    shown = {}
-    for name, value in parameters.items():
-        try:
-            shown[name] = picture(value)
-        except Exception:  # a collection that another thread changes, a property that raises
-            shown[name] = f"<{type(value).__qualname__}>"
-    return shown
+def _error_record(error: BaseException) -> dict[str, Any]:
+    from headrace.kernel_magic.engine.tracebacks import error_record
 
-
-def _pictured(value: Any) -> dict[str, Any] | None:
-    try:
-        return result_picture(value)
-    except Exception:
-        return {"type": type(value).__qualname__, "preview": f"<{type(value).__qualname__}>"}
-
-
-def error_record(error: BaseException) -> dict[str, Any]:
-    """Return an error as a run's record keeps it."""
-    from headrace.kernel_magic.engine.tracebacks import error_record as make
-
-    return make(error)
+    return error_record(error)
