@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { toSvg } from '../src/graph/picture';
 import { find, reveal } from '../src/graph/reveal';
-import { buildScene } from '../src/graph/scene';
-import { MOST_DRAWN } from '../src/graph/tree';
+import { buildScene as build, type Direction, type IScene } from '../src/graph/scene';
+import { MOST_DRAWN, Plan } from '../src/graph/tree';
 import { firstItem, walk } from '../src/graph/walk';
 import type { IEdge, IRun } from '../src/wire/words';
 import { child, edge, makeRun } from './make';
 
 const root = makeRun({ id: 'root' });
-const options = { rootId: 'root', opened: new Map<string, boolean>(), mapLimit: 8, direction: 'right' as const };
+const options = { opened: new Map<string, boolean>(), direction: 'right' as Direction };
+
+function buildScene(nodes: Map<string, IRun>, edges: IEdge[], given: typeof options): IScene {
+  return build(new Plan(nodes, edges, 'root', 8), given.opened, given.direction);
+}
 
 function nodesOf(runs: IRun[]): Map<string, IRun> {
   return new Map(runs.map(run => [run.id, run]));
@@ -107,10 +111,15 @@ describe('ten thousand distinct tasks', () => {
   it('can each be found and shown', () => {
     const [run] = find(nodes, 't 57 3x', 5);
     expect(run.name).toBe('t 57 3x');
-    const links = edges.map(each => [each.source, each.target] as const);
-    const opened = reveal(nodes, links, options, run.id);
+    const plan = new Plan(nodes, edges, 'root', 8);
+    const opened = reveal(plan, options.opened, run.id) as Map<string, boolean>;
     expect(opened.size).toBe(1);
-    expect(buildScene(nodes, edges, { ...options, opened }).boxes.has(run.id)).toBe(true);
+    const scene = build(plan, opened, 'right');
+    expect(scene.boxes.has(run.id)).toBe(true);
+    // What was laid out before stays as it was when another group opens.
+    const more = reveal(plan, opened, find(nodes, 't 12 4x', 1)[0].id);
+    expect(build(plan, more, 'right').boxes.get('t 57 3x')!.y).toBeGreaterThan(0);
+    expect(new Set([...plan.layouts.keys()].map(key => key.split('\n')[0])).size).toBe(3);
   });
 });
 

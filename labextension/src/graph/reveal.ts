@@ -1,6 +1,6 @@
 /** Which groups must be opened so that a run is drawn itself. */
 import type { IRun } from '../wire/words';
-import { buildTree, type ITreeOptions, type Item } from './tree';
+import { buildTree, type Item, type Plan } from './tree';
 
 function holder(items: readonly Item[], lineage: ReadonlySet<string>): Item | null {
   for (const item of items) {
@@ -12,26 +12,22 @@ function holder(items: readonly Item[], lineage: ReadonlySet<string>): Item | nu
 }
 
 /** The choice of open items with those added that hide the run; the same object if nothing hides it. */
-export function reveal(
-  nodes: ReadonlyMap<string, IRun>,
-  links: readonly (readonly [string, string])[],
-  options: ITreeOptions,
-  runId: string
-): ReadonlyMap<string, boolean> {
+export function reveal(plan: Plan, opened: ReadonlyMap<string, boolean>, runId: string): ReadonlyMap<string, boolean> {
+  const { nodes } = plan;
   const lineage = new Set<string>();
   for (let at = nodes.get(runId); at && !lineage.has(at.id); at = at.parent_id ? nodes.get(at.parent_id) : undefined) {
     lineage.add(at.id);
   }
-  let opened = options.opened;
+  let choice = opened;
   // Each round opens one level; nesting is never as deep as this.
   for (let depth = 0; depth < 64; depth += 1) {
-    const item = holder(buildTree(nodes, links, { ...options, opened }), lineage);
+    const item = holder(buildTree(plan, choice), lineage);
     if (!item || item.id === runId || item.open || !item.expandable) {
-      return opened;
+      return choice;
     }
-    opened = new Map(opened).set(item.id, true);
+    choice = new Map(choice).set(item.id, true);
   }
-  return opened;
+  return choice;
 }
 
 /** Runs whose name contains every word, best first: at most `most`. */

@@ -1,9 +1,9 @@
 /** From the tree of items to a picture: every visible item's box and every edge's path, in one plane. */
 import { append } from '../pure/append';
 import type { IEdge, IRun } from '../wire/words';
-import { layout } from './layout';
+import { layout, type ILayout } from './layout';
 import { withoutShortcuts } from './shortcuts';
-import { buildTree, type ITreeOptions, type Item } from './tree';
+import { buildTree, type Item, type Plan } from './tree';
 
 export type Direction = 'right' | 'down';
 
@@ -40,10 +40,6 @@ export interface IScene {
   direction: Direction;
 }
 
-export interface ISceneOptions extends ITreeOptions {
-  direction: Direction;
-}
-
 export const NODE_WIDTH = 190;
 export const NODE_HEIGHT = 46;
 const PADDING = 14;
@@ -58,12 +54,11 @@ interface IPending {
 }
 
 /** Build the picture of a run's nodes and edges. */
-export function buildScene(nodes: ReadonlyMap<string, IRun>, edges: readonly IEdge[], options: ISceneOptions): IScene {
-  const links = edges.map(edge => [edge.source, edge.target] as const);
-  const items = buildTree(nodes, links, options);
-  const shown = visible(nodes, items, options.rootId);
+export function buildScene(plan: Plan, opened: ReadonlyMap<string, boolean>, direction: Direction): IScene {
+  const items = buildTree(plan, opened);
+  const shown = visible(plan.nodes, items, plan.rootId);
   const boxes = new Map<string, IBox>();
-  const all = joinLines(edges, shown);
+  const all = joinLines(plan.edges, shown);
   const kept = new Set(withoutShortcuts([...all.values()].map(({ line }) => line)));
   const lines = new Map([...all].filter(([, { line }]) => kept.has(line)));
 
@@ -75,7 +70,7 @@ export function buildScene(nodes: ReadonlyMap<string, IRun>, edges: readonly IEd
       append(within, owner, { from, to, line: line.line });
     }
   }
-  const arrangement = new Arrangement(within, options.direction, boxes);
+  const arrangement = new Arrangement(plan, within, direction, boxes);
   const [width, height] = arrangement.arrange(null, items, 0);
   arrangement.settle(items, 0, 0);
   arrangement.route();
@@ -88,7 +83,7 @@ export function buildScene(nodes: ReadonlyMap<string, IRun>, edges: readonly IEd
     append(previous, target, source);
   }
   const shownBy = new Map([...shown].map(([id, item]) => [id, item.id]));
-  return { boxes, lines: drawn, shownBy, next, previous, width, height, direction: options.direction };
+  return { boxes, lines: drawn, shownBy, next, previous, width, height, direction };
 }
 
 /** Which visible item stands for each run. */
@@ -164,8 +159,14 @@ function meet(a: Item, b: Item): [Item | null, Item | null, Item | null] {
   return [left[depth] ?? null, right[depth] ?? null, depth ? left[depth - 1] : null];
 }
 
+interface ICached {
+  layout: ILayout;
+  bends: Map<string, [number, number][]>;
+}
+
 class Arrangement {
   constructor(
+    private readonly plan: Plan,
     private readonly within: Map<Item | null, IPending[]>,
     private readonly direction: Direction,
     private readonly boxes: Map<string, IBox>
@@ -181,31 +182,51 @@ class Arrangement {
       this.boxes.set(item.id, { item, x: 0, y: 0, width, height, depth, layer: 0 });
     }
     const pending = this.within.get(owner) ?? [];
-    const result = layout(
-      children.map(item => {
-        const { width, height } = this.boxes.get(item.id)!;
-        return { id: item.id, along: right ? width : height, across: right ? height : width };
-      }),
-      pending.map(({ from, to }) => [from.id, to.id]),
-      { layerGap: LAYER_GAP, nodeGap: NODE_GAP }
-    );
     if (!pending.length && children.length > 12) {
       return this.grid(children);
     }
+    const { layout: result, bends } = this.layoutOf(owner, children, pending);
     for (const item of children) {
       const box = this.boxes.get(item.id)!;
       const { along, across, layer } = result.places.get(item.id)!;
       [box.x, box.y] = right ? [along, across] : [across, along];
       box.layer = layer;
     }
-    pending.forEach(({ line }, at) => {
+    for (const { from, to, line } of pending) {
+      const points = bends.get(`${from.id}\n${to.id}`) ?? [];
       this.bends.set(
         line,
-        result.bends[at].map(([along, across]) => (right ? [along, across] : [across, along]))
+        points.map(([along, across]) => (right ? [along, across] : [across, along]))
       );
       this.owner.set(line, owner);
-    });
+    }
     return right ? [result.along, result.across] : [result.across, result.along];
+  }
+
+  /** A layout depends on the sizes of what is open inside and on the lines drawn, and on nothing else that opens. */
+  private layoutOf(owner: Item | null, children: Item[], pending: IPending[]): ICached {
+    const right = this.direction === 'right';
+    const sizes = children
+      .filter(item => item.open)
+      .map(item => `${item.id} ${this.boxes.get(item.id)!.width} ${this.boxes.get(item.id)!.height}`);
+    const key = [owner?.id ?? '', this.direction, pending.length, ...sizes].join('\n');
+    let found = this.plan.layouts.get(key) as ICached | undefined;
+    if (!found) {
+      const pairs = new Map(
+        pending.map(({ from, to }) => [`${from.id}\n${to.id}`, [from.id, to.id] as [string, string]])
+      );
+      const result = layout(
+        children.map(item => {
+          const { width, height } = this.boxes.get(item.id)!;
+          return { id: item.id, along: right ? width : height, across: right ? height : width };
+        }),
+        [...pairs.values()],
+        { layerGap: LAYER_GAP, nodeGap: NODE_GAP }
+      );
+      found = { layout: result, bends: new Map([...pairs.keys()].map((pair, at) => [pair, result.bends[at]])) };
+      this.plan.layouts.set(key, found);
+    }
+    return found;
   }
 
   /** Many items that no edge joins stand in a block instead of one endless column. */

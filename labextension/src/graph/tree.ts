@@ -3,7 +3,7 @@
  * which of them are open. Pure: from records to a tree of items.
  */
 import { append } from '../pure/append';
-import type { IRun } from '../wire/words';
+import type { IEdge, IRun } from '../wire/words';
 import { assignLayers } from './layout';
 
 export interface IItem {
@@ -21,14 +21,6 @@ export interface IItem {
   expandable: boolean;
 }
 export type Item = IItem;
-
-export interface ITreeOptions {
-  rootId: string;
-  /** Items that a person opened (true) or closed (false). */
-  opened: ReadonlyMap<string, boolean>;
-  /** More siblings of one definition than this become one node. */
-  mapLimit: number;
-}
 
 /** Beyond this many siblings, layers are banded: React Flow stays fluid below it. */
 export const MOST_DRAWN = 1000;
@@ -56,27 +48,93 @@ export function childrenOf(nodes: ReadonlyMap<string, IRun>, rootId: string): Ma
   return children;
 }
 
-/** Build the tree of what is drawn. `links` are the edges between runs as pairs of ids. */
-export function buildTree(
-  nodes: ReadonlyMap<string, IRun>,
-  links: readonly (readonly [string, string])[],
-  options: ITreeOptions
-): Item[] {
-  const children = childrenOf(nodes, options.rootId);
-  const size = new Map<string, number>();
-  const countBelow = (id: string): number => {
-    let count = size.get(id);
+/**
+ * What does not change when groups open and close, computed once for a run's structure: who is below whom, which
+ * siblings are folded together, where bands are cut, and how the inside of each item is laid out.
+ */
+export class Plan {
+  constructor(
+    readonly nodes: ReadonlyMap<string, IRun>,
+    readonly edges: readonly IEdge[],
+    readonly rootId: string,
+    /** More siblings of one definition than this become one node. */
+    readonly mapLimit: number
+  ) {
+    this.children = childrenOf(nodes, rootId);
+  }
+
+  readonly children: ReadonlyMap<string, IRun[]>;
+  /** Layouts by what they depend on; filled by `scene.ts`. */
+  readonly layouts = new Map<string, unknown>();
+
+  /** How many runs are below one. */
+  below(id: string): number {
+    let count = this.sizes.get(id);
     if (count === undefined) {
-      size.set(id, 0);
-      count = (children.get(id) ?? []).reduce((sum, run) => sum + 1 + countBelow(run.id), 0);
-      size.set(id, count);
+      this.sizes.set(id, 0);
+      count = (this.children.get(id) ?? []).reduce((sum, run) => sum + 1 + this.below(run.id), 0);
+      this.sizes.set(id, count);
     }
     return count;
-  };
-  const isOpen = (id: string, byDefault: boolean) => options.opened.get(id) ?? byDefault;
+  }
+
+  /** The children of a run: those folded by definition, and the rest. */
+  families(ownerId: string): IFamilies {
+    let found = this.folded.get(ownerId);
+    if (!found) {
+      found = fold(this.children.get(ownerId) ?? [], this.mapLimit);
+      this.folded.set(ownerId, found);
+    }
+    return found;
+  }
+
+  bands(ownerId: string, runs: IRun[]): IBand[] {
+    let found = this.cuts.get(ownerId);
+    if (!found) {
+      found = cut(runs, this.edges);
+      this.cuts.set(ownerId, found);
+    }
+    return found;
+  }
+
+  private readonly sizes = new Map<string, number>();
+  private readonly folded = new Map<string, IFamilies>();
+  private readonly cuts = new Map<string, IBand[]>();
+}
+
+interface IFamilies {
+  mapped: { key: string; title: string; runs: IRun[] }[];
+  single: IRun[];
+}
+
+interface IBand {
+  first: number;
+  last: number;
+  runs: IRun[];
+}
+
+function fold(runs: IRun[], limit: number): IFamilies {
+  const families = new Map<string, IRun[]>();
+  for (const run of runs) {
+    append(families, `${run.kind} ${family(run)}`, run);
+  }
+  const result: IFamilies = { mapped: [], single: [] };
+  for (const [key, members] of families) {
+    if (members.length > limit) {
+      result.mapped.push({ key, title: familyTitle(members), runs: members });
+    } else {
+      result.single.push(...members);
+    }
+  }
+  return result;
+}
+
+/** Build the tree of what is drawn; `opened` is what a person opened (true) or closed (false). */
+export function buildTree(plan: Plan, opened: ReadonlyMap<string, boolean>): Item[] {
+  const isOpen = (id: string, byDefault: boolean) => opened.get(id) ?? byDefault;
 
   const runItem = (run: IRun, parent: Item | null): Item => {
-    const below = countBelow(run.id);
+    const below = plan.below(run.id);
     const item: Item = {
       id: run.id,
       kind: 'run',
@@ -89,7 +147,7 @@ export function buildTree(
       expandable: below > 0
     };
     if (item.open) {
-      item.children = level(children.get(run.id) ?? [], run.id, item);
+      item.children = level(run.id, item);
     }
     return item;
   };
@@ -99,7 +157,7 @@ export function buildTree(
     kind,
     title,
     members: runs.map(run => run.id),
-    size: runs.reduce((sum, run) => sum + 1 + countBelow(run.id), 0),
+    size: runs.reduce((sum, run) => sum + 1 + plan.below(run.id), 0),
     children: [],
     parent,
     open: isOpen(id, false),
@@ -107,36 +165,23 @@ export function buildTree(
   });
 
   /** The siblings below one parent: mapped tasks folded, the rest banded if there are still too many. */
-  const level = (runs: IRun[], ownerId: string, parent: Item | null): Item[] => {
-    const families = new Map<string, IRun[]>();
-    for (const run of runs) {
-      const key = `${run.kind} ${family(run)}`;
-      append(families, key, run);
-    }
-    const folded: { key: string; runs: IRun[] }[] = [];
-    const single: IRun[] = [];
-    for (const [key, members] of families) {
-      if (members.length > options.mapLimit) {
-        folded.push({ key, runs: members });
-      } else {
-        single.push(...members);
-      }
-    }
-    const items = folded.map(({ key, runs: members }) => {
-      const item = groupItem(`map ${ownerId} ${key}`, 'mapped', familyTitle(members), members, parent);
+  const level = (ownerId: string, parent: Item | null): Item[] => {
+    const { mapped, single } = plan.families(ownerId);
+    const items = mapped.map(({ key, title, runs }) => {
+      const item = groupItem(`map ${ownerId} ${key}`, 'mapped', title, runs, parent);
       if (item.open) {
-        item.children = bands(members, item.id, item);
+        item.children = banded(runs, item.id, item);
       }
       return item;
     });
-    return [...items, ...bands(single, ownerId, parent)];
+    return [...items, ...banded(single, ownerId, parent)];
   };
 
-  const bands = (runs: IRun[], ownerId: string, parent: Item | null): Item[] => {
+  const banded = (runs: IRun[], ownerId: string, parent: Item | null): Item[] => {
     if (runs.length <= MOST_DRAWN) {
       return runs.map(run => runItem(run, parent));
     }
-    return cut(runs, links).map(({ first, last, runs: members }, at) => {
+    return plan.bands(ownerId, runs).map(({ first, last, runs: members }, at) => {
       const title = first === last ? `Layer ${first + 1}` : `Layers ${first + 1}–${last + 1}`;
       const item = groupItem(`band ${ownerId} ${at}`, 'band', title, members, parent);
       if (item.open) {
@@ -146,18 +191,15 @@ export function buildTree(
     });
   };
 
-  return level(children.get(options.rootId) ?? [], options.rootId, null);
+  return level(plan.rootId, null);
 }
 
 /** Cut siblings into bands of neighbouring layers, each of at most MOST_DRAWN runs. */
-function cut(
-  runs: IRun[],
-  links: readonly (readonly [string, string])[]
-): { first: number; last: number; runs: IRun[] }[] {
+function cut(runs: IRun[], edges: readonly IEdge[]): IBand[] {
   const index = new Map(runs.map((run, at) => [run.id, at]));
   const sources: number[] = [];
   const targets: number[] = [];
-  for (const [source, target] of links) {
+  for (const { source, target } of edges) {
     const from = index.get(source);
     const to = index.get(target);
     if (from !== undefined && to !== undefined && from !== to) {
@@ -168,7 +210,7 @@ function cut(
   const { layer } = assignLayers(runs.length, sources, targets);
   const layers: IRun[][] = [];
   runs.forEach((run, at) => (layers[layer[at]] ??= []).push(run));
-  const result: { first: number; last: number; runs: IRun[] }[] = [];
+  const result: IBand[] = [];
   layers.forEach((members, number) => {
     const open = result[result.length - 1];
     if (open && open.runs.length + members.length <= MOST_DRAWN) {

@@ -14,6 +14,7 @@ import { coloursOf, save, toPng, toSvg } from './picture';
 import { Pulse } from './pulse';
 import { reveal } from './reveal';
 import { buildScene, NODE_HEIGHT, NODE_WIDTH, type Direction, type IBox, type IScene } from './scene';
+import { Plan } from './tree';
 import { NodeSearch } from './search';
 import { readTone, stateOf } from './tones';
 import { firstItem, stepOf, walk } from './walk';
@@ -107,16 +108,13 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
   const wanted = React.useRef<string | null>(null);
   const frame = React.useRef<HTMLDivElement>(null);
   const search = React.useRef<HTMLInputElement>(null);
-  const options = React.useMemo(
-    () => ({ rootId: model.id, opened, mapLimit: MAP_LIMIT, direction }),
-    [model.id, opened, direction]
-  );
-  const scene = React.useMemo(
-    () => buildScene(model.nodes, model.edges, options),
+  const plan = React.useMemo(
+    () => new Plan(model.nodes, model.edges, model.id, MAP_LIMIT),
     // The nodes are one map that grows: its structure number says when.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-    [model, model.structure, options]
+    [model, model.structure]
   );
+  const scene = React.useMemo(() => buildScene(plan, opened, direction), [plan, opened, direction]);
   const pulse = usePulse(model, scene);
   const shownSelected = selected
     ? scene.boxes.has(selected)
@@ -159,8 +157,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
   );
   const goTo = React.useCallback(
     (runId: string) => {
-      const links = model.edges.map(edge => [edge.source, edge.target] as const);
-      const open = reveal(model.nodes, links, options, runId);
+      const open = reveal(plan, opened, runId);
       wanted.current = runId;
       moved.current = true;
       setFocused(runId);
@@ -174,7 +171,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
         }
       }
     },
-    [model, onSelect, opened, options, scene, show]
+    [onSelect, opened, plan, scene, show]
   );
 
   // After a group opened or a task was searched for: what was asked for comes into view.
