@@ -3,6 +3,7 @@ import { useStore, type ReactFlowState } from '@xyflow/react';
 import * as React from 'react';
 import { trace } from './path';
 import type { ILine, IScene } from './scene';
+import { useTheme } from './tones';
 
 interface IEdgesProps {
   scene: IScene;
@@ -46,6 +47,8 @@ export function EdgesCanvas({ scene, selected }: IEdgesProps): JSX.Element {
   const [x, y, zoom] = useStore(view);
   const [width, height] = useStore(size).split(' ').map(Number);
   const canvas = React.useRef<HTMLCanvasElement>(null);
+  const theme = useTheme();
+  const colours = React.useRef<{ theme: number; plain: string; marked: string } | null>(null);
   const boxes = React.useMemo(() => bounds(scene.lines), [scene]);
 
   React.useLayoutEffect(() => {
@@ -59,7 +62,12 @@ export function EdgesCanvas({ scene, selected }: IEdgesProps): JSX.Element {
       element.width = Math.round(width * dots);
       element.height = Math.round(height * dots);
     }
-    const style = getComputedStyle(element);
+    if (colours.current?.theme !== theme) {
+      // Read once: asking for a style makes the browser lay out all that has just been added.
+      const style = getComputedStyle(element);
+      const read = (name: string) => style.getPropertyValue(name).trim() || style.color;
+      colours.current = { theme, plain: read('--hr-edge-color'), marked: read('--hr-focus-color') };
+    }
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, element.width, element.height);
     pen.setTransform(dots * zoom, 0, 0, dots * zoom, dots * x, dots * y);
@@ -90,13 +98,12 @@ export function EdgesCanvas({ scene, selected }: IEdgesProps): JSX.Element {
         pen.fill();
       }
     };
-    const plain = style.getPropertyValue('--hr-edge-color').trim() || style.color;
-    const marked = style.getPropertyValue('--hr-focus-color').trim() || style.color;
+    const { plain, marked } = colours.current;
     draw(selected ? inView.filter(line => !near(line)) : inView, plain, 1.3);
     if (selected) {
       draw(inView.filter(near), marked, 2.2);
     }
-  }, [scene, boxes, selected, x, y, zoom, width, height]);
+  }, [scene, boxes, selected, theme, x, y, zoom, width, height]);
 
   return <canvas ref={canvas} className="hr-graph-edges" aria-hidden="true" style={{ width, height }} />;
 }

@@ -30,8 +30,8 @@ export function readTone(element: Element, tone: Tone | 'frame'): string {
   return style.getPropertyValue(`--hr-tone-${tone}`).trim() || style.color;
 }
 
-/** The theme's colours, read anew when the theme changes. */
-export function useTones(element: React.RefObject<Element>): (tone: Tone | 'frame') => string {
+/** A number that changes with the theme. */
+export function useTheme(): number {
   const [theme, setTheme] = React.useState(0);
   React.useEffect(() => {
     const observer = new MutationObserver(() => setTheme(old => old + 1));
@@ -41,6 +41,12 @@ export function useTones(element: React.RefObject<Element>): (tone: Tone | 'fram
     });
     return () => observer.disconnect();
   }, []);
+  return theme;
+}
+
+/** The theme's colours, read anew when the theme changes. */
+export function useTones(element: React.RefObject<Element>): (tone: Tone | 'frame') => string {
+  const theme = useTheme();
   return React.useCallback(
     tone => (element.current ? readTone(element.current, tone) : ''),
     // A new function is what makes the canvas draw again.
