@@ -6,11 +6,13 @@ import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator } from '@jupyterlab/translation';
 import { addCommands, COMMANDS } from './lab/commands';
 import { labConnection } from './lab/connection';
 import { LabHost } from './lab/host';
 import { Panels } from './lab/panels';
+import { StatusWidget } from './lab/status';
 import { PlaceWidget, SidebarWidget } from './lab/widget';
 import { Manager } from './manager';
 import { Notices } from './model/notices';
@@ -29,7 +31,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     IDefaultFileBrowser,
     INotebookTracker,
     IRenderMimeRegistry,
-    ISettingRegistry
+    ISettingRegistry,
+    IStatusBar
   ],
   activate: (
     app: JupyterFrontEnd,
@@ -40,7 +43,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     files: IDefaultFileBrowser | null,
     notebooks: INotebookTracker | null,
     rendermime: IRenderMimeRegistry | null,
-    settings: ISettingRegistry | null
+    settings: ISettingRegistry | null,
+    statusBar: IStatusBar | null
   ) => {
     const trans = translator.load('headrace');
     const manager = new Manager(labConnection(app.serviceManager.serverSettings));
@@ -58,10 +62,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
     if (restorer) {
       panels.restore(restorer);
     }
-    for (const command of [COMMANDS.runs, COMMANDS.run, COMMANDS.schedule]) {
+    statusBar?.registerStatusItem('headrace:counts', {
+      item: new StatusWidget(services),
+      align: 'left',
+      rank: 4
+    });
+    for (const command of [COMMANDS.home, COMMANDS.runs, COMMANDS.run, COMMANDS.schedule]) {
       palette?.addItem({ command, category: 'Headrace' });
     }
-    launcher?.add({ command: COMMANDS.runs, category: trans.__('Other'), rank: 20, args: { isLauncher: true } });
+    launcher?.add({ command: COMMANDS.home, category: trans.__('Other'), rank: 20, args: { isLauncher: true } });
 
     void app.restored.then(async () => {
       const loaded = await settings?.load(PLUGIN_ID).catch(() => null);

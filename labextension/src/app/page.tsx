@@ -69,7 +69,8 @@ export function Page({ host }: { host: PageHost }): JSX.Element {
     <>
       <nav className="hr-nav hr-root" aria-label={trans.__('Places')}>
         <strong>Headrace</strong>
-        {link({ page: 'runs' }, trans.__('Runs'), place.page !== 'workers')}
+        {link({ page: 'home' }, trans.__('Home'), place.page === 'home')}
+        {link({ page: 'runs' }, trans.__('Runs'), place.page === 'runs')}
       </nav>
       <main className="hr-main">
         <PlaceView

@@ -23,6 +23,11 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
     void form.submit(async body => {
       const { notebook, name, parameters, ...rest } = body;
       const schedule = { ...scheduleBody(when), parameters };
+      if (request.deploymentId) {
+        await manager.api.createSchedule({ deployment_id: request.deploymentId, ...schedule });
+        onClose();
+        return;
+      }
       const sentence = OF_DEPLOYMENT.some(key => key in rest)
         ? await deploy({ notebook, name: name ?? fileName(request.path), ...rest, schedules: [schedule] })
         : (await manager.api.createSchedule({ notebook, ...(name ? { name } : {}), ...schedule })).sentence;

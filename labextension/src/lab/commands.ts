@@ -10,7 +10,8 @@ export const COMMANDS = {
   open: OPEN_COMMAND,
   run: 'headrace:run-with-parameters',
   schedule: 'headrace:schedule',
-  runs: 'headrace:show-runs'
+  runs: 'headrace:show-runs',
+  home: 'headrace:home'
 } as const;
 
 const NO_ARGUMENTS = { type: 'object', properties: {} } as const;
@@ -85,11 +86,18 @@ export function addCommands({ app, host, trans, notebooks, files, showSidebar }:
     execute: args => dialog('schedule')(args)
   });
   commands.addCommand(COMMANDS.runs, {
-    label: args => (args.isLauncher ? trans.__('Runs') : trans.__('Show Headrace Runs and Schedules')),
+    label: trans.__('Show Headrace Runs and Schedules'),
     caption: trans.__('What runs, what ran and what is next'),
     icon: headraceIcon,
     describedBy: { args: NO_ARGUMENTS },
     execute: showSidebar
+  });
+  commands.addCommand(COMMANDS.home, {
+    label: args => (args.isLauncher ? trans.__('Headrace') : trans.__('Open Headrace’s Home')),
+    caption: trans.__('Today’s picture: what runs, what failed, what is next'),
+    icon: headraceIcon,
+    describedBy: { args: NO_ARGUMENTS },
+    execute: () => host.open({ page: 'home' })
   });
   commands.addCommand(COMMANDS.open, {
     label: trans.__('Open a Headrace View'),

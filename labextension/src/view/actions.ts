@@ -2,7 +2,7 @@
 import { runName } from '../pure/runname';
 import type { IServices } from '../tokens';
 import { sentence } from '../wire/errors';
-import type { IFullRun, IRun, ISchedule } from '../wire/words';
+import type { IDeployment, IFullRun, IRun, ISchedule } from '../wire/words';
 
 async function attempt(services: IServices, what: () => Promise<void>): Promise<boolean> {
   try {
@@ -97,4 +97,29 @@ export async function runScheduleNow(services: IServices, schedule: ISchedule): 
     services.notices.started(run);
     services.host.open({ page: 'run', id: run.id });
   });
+}
+
+export async function runDeploymentNow(services: IServices, deployment: IDeployment): Promise<void> {
+  await attempt(services, async () => {
+    const run = await services.manager.api.runDeployment(deployment.id);
+    services.notices.started(run);
+    services.host.open({ page: 'run', id: run.id });
+  });
+}
+
+export async function pauseDeployment(services: IServices, deployment: IDeployment): Promise<void> {
+  await attempt(services, async () => {
+    await services.manager.api.pauseDeployment(deployment.id, !deployment.paused);
+  });
+}
+
+export async function deleteDeployment(services: IServices, deployment: IDeployment): Promise<boolean> {
+  const { trans } = services.host;
+  const sure = await services.host.confirm({
+    title: trans.__('Delete %1?', deployment.name),
+    body: trans.__('Its schedules are deleted with it. Its past runs stay.'),
+    accept: trans.__('Delete'),
+    danger: true
+  });
+  return sure && (await attempt(services, () => services.manager.api.deleteDeployment(deployment.id)));
 }

@@ -3,6 +3,8 @@ import * as React from 'react';
 import { runName } from '../pure/runname';
 import { look } from '../pure/states';
 import type { Place } from '../tokens';
+import { DeploymentView } from './deployment';
+import { HomePage } from './home';
 import { RunView } from './run';
 import { RunsPage } from './runspage';
 
@@ -22,6 +24,7 @@ export function PlaceView({ place, onPlace, onTitle, onClose }: IPlaceProps): JS
       calls.current.onPlace({ page: 'run', id, tab, node: node ?? undefined }),
     [id]
   );
+  const name = React.useCallback((label: string, caption: string) => calls.current.onTitle(label, caption), []);
   const title = React.useCallback(
     (run: Parameters<typeof runName>[0] & { state_type: Parameters<typeof look>[0]; state_name: string | null }) =>
       calls.current.onTitle(runName(run), `${runName(run)} – ${look(run.state_type, run.state_name).label}`),
@@ -38,5 +41,8 @@ export function PlaceView({ place, onPlace, onTitle, onClose }: IPlaceProps): JS
       />
     );
   }
-  return <RunsPage />;
+  if (place.page === 'deployment') {
+    return <DeploymentView key={place.id} id={place.id} onTitle={name} onClose={onClose} />;
+  }
+  return place.page === 'runs' ? <RunsPage /> : <HomePage />;
 }

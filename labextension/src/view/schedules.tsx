@@ -32,7 +32,7 @@ export function Strip({ runs }: { runs: readonly IRunSummary[] }): JSX.Element {
   );
 }
 
-function ScheduleLine({ schedule, runs }: { schedule: ISchedule; runs: readonly IRunSummary[] }): JSX.Element {
+export function ScheduleLine({ schedule, runs }: { schedule: ISchedule; runs: readonly IRunSummary[] }): JSX.Element {
   const services = useServices();
   const { trans } = services.host;
   const now = useNow(false);
