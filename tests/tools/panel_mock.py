@@ -62,7 +62,7 @@ class State:
                 {
                     "id": identity,
                     "name": name,
-                    "notebook": name,
+                    "notebook_path": name,
                     "last_runs": last,
                     "schedules": [],
                     "parameters": {},

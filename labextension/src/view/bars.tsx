@@ -9,9 +9,7 @@ const PARTS = ['failed', 'crashed', 'cancelled', 'completed'] as const;
 const TONES = { failed: 'failed', crashed: 'crashed', cancelled: 'stopped', completed: 'done' } as const;
 
 function dayName(day: string): string {
-  return new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', timeZone: 'UTC' }).format(
-    Date.parse(`${day}T00:00:00Z`)
-  );
+  return new Intl.DateTimeFormat(undefined, { day: 'numeric', timeZone: 'UTC' }).format(Date.parse(`${day}T00:00:00Z`));
 }
 
 /** Runs of each day, failures at the foot so that they can be compared. */

@@ -23,7 +23,7 @@ function Header({ deployment, onGone }: { deployment: IDeployment; onGone: () =>
   const { host } = services;
   const { trans } = host;
   const now = useNow(false);
-  const path = deployment.notebook;
+  const path = deployment.notebook_path;
   return (
     <header className="hr-header">
       <div className="hr-header-first">

@@ -45,9 +45,9 @@ function Next({ overview }: { overview: IOverview }): JSX.Element {
   );
 }
 
-function Card(props: { title: string; count?: number; children: React.ReactNode }): JSX.Element {
+function Card(props: { title: string; count?: number; wide?: boolean; children: React.ReactNode }): JSX.Element {
   return (
-    <section className="hr-card">
+    <section className={`hr-card${props.wide ? ' hr-mod-wide' : ''}`}>
       <h2>
         {props.title}
         {!!props.count && <span className="hr-count">{props.count}</span>}
@@ -92,7 +92,7 @@ export function HomePage(): JSX.Element {
               <RunLines runs={value.late} label={trans.__('Late')} />
             </Card>
           )}
-          <Card title={trans.__('The last %1 days', value.days.length)}>
+          <Card title={trans.__('The last %1 days', value.days.length)} wide>
             <DayBars days={value.days} />
             <p className="hr-muted">
               {rate === null

@@ -216,7 +216,7 @@ export interface IRunSummary {
 export interface IDeployment {
   id: string;
   name: string;
-  notebook: string | null;
+  notebook_path: string | null;
   entrypoint: string | null;
   parameters: Record<string, unknown>;
   description: string | null;
