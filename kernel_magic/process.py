@@ -171,8 +171,10 @@ def find(store: Store, run: Run) -> tuple[Any, dict[str, Any]]:
         )
     options: dict[str, Any] = {}
     left = run.max_attempts - run.attempt
-    if run.max_attempts > 1 or launch.get("retry_delay_seconds") is not None:
-        options.update(retries=left, retry_delay_seconds=_delays_left(launch, run.attempt))
+    if run.max_attempts > 1:
+        options["retries"] = left
+    if launch.get("retry_delay_seconds") is not None:
+        options["retry_delay_seconds"] = _delays_left(launch, run.attempt)
     if run.kind is RunKind.TASK:
         options["persist_result"] = True
     if options:

@@ -239,20 +239,38 @@ def user_name() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
+def config_file() -> Path:
+    """Return this person's `headrace.toml` (it need not be there)."""
+    return _jupyter_dirs("config")[0] / "headrace.toml"
+
+
+def forget_configuration() -> None:
+    """Read `headrace.toml` again at the next question."""
+    _configured.cache_clear()
+
+
+def _value(name: str) -> object | None:
+    """Return what `HEADRACE_<NAME>` or `headrace.toml` says, None where neither does."""
+    found = os.environ.get(f"HEADRACE_{name}")
+    return configuration()[0].get(name.lower()) if found is None else found
+
+
 def flag(name: str, default: bool = False) -> bool:
-    """Return a yes/no variable `HEADRACE_<NAME>`."""
-    value = os.environ.get(f"HEADRACE_{name}")
-    return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
+    """Return a yes/no setting: `HEADRACE_<NAME>`, else `<name>` in headrace.toml."""
+    value = _value(name)
+    return default if value is None else str(value).strip().lower() in {"1", "true", "yes", "on"}
 
 
 def text(name: str, default: str = "") -> str:
-    """Return a text variable `HEADRACE_<NAME>`."""
-    return os.environ.get(f"HEADRACE_{name}", default)
+    """Return a text setting: `HEADRACE_<NAME>`, else `<name>` in headrace.toml."""
+    value = _value(name)
+    return default if value is None else str(value)
 
 
 def number(name: str, default: float) -> float:
-    """Return a numeric variable `HEADRACE_<NAME>`; a value that is no number counts as unset."""
+    """Return a numeric setting: `HEADRACE_<NAME>`, else `<name>` in headrace.toml; what is no number counts as unset."""
+    value = _value(name)
     try:
-        return float(os.environ[f"HEADRACE_{name}"])
-    except (KeyError, ValueError):
+        return default if value is None else float(str(value))
+    except ValueError:
         return default

@@ -12,7 +12,6 @@ from headrace.core.errors import UsageError
 from headrace.core.events import RUN_UPDATED
 from headrace.core.ids import new_id
 from headrace.core.runs import Run
-from headrace.core.settings import number
 from headrace.core.states import MOVES, State, StateType
 from headrace.kernel_magic.definition import Definition
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
@@ -23,8 +22,6 @@ from headrace.kernel_magic.previews import pictures, safe_result_picture
 if TYPE_CHECKING:
     from headrace.store.recorder import RunRecord
 
-#: Runs inside runs, at most. A flow that calls itself without end is told so long before Python's own limit.
-DEEPEST = int(number("MAX_DEPTH", 100))
 #: So many records wait at most before a thread that makes more has to help writing them (bounds memory).
 BACKLOG = 20_000
 
@@ -159,16 +156,16 @@ class LiveRun:
             self.root = self
             self.depth = 0
             prints = options.log_prints
-            self.prints = _default_prints() if prints is None else prints
+            self.prints = self.session.prints if prints is None else prints
         else:
             self.session = parent.session
             self.root = parent.root
             self.depth = parent.depth + 1
             self.prints = parent.prints if options.log_prints is None else options.log_prints
-            if self.depth > DEEPEST:
+            if self.depth > self.session.deepest:
                 raise UsageError(
-                    f"{kind} {definition.name!r} would be run number {self.depth} inside one another; at most {DEEPEST} "
-                    "are allowed. Does a flow or task call itself without end? (HEADRACE_MAX_DEPTH raises the limit.)"
+                    f"{kind} {definition.name!r} would be run number {self.depth} inside one another; at most "
+                    f"{self.session.deepest} are allowed. Does a flow or task call itself without end? (HEADRACE_MAX_DEPTH raises the limit.)"
                 )
         self.flow = self if (kind == "flow" or parent is None) else parent.flow
         context_tags = TAGS.get()
@@ -413,12 +410,6 @@ class LiveRun:
 
     def __repr__(self) -> str:
         return f"<{self.kind} run {self.name} {self.state_name}>"
-
-
-def _default_prints() -> bool:
-    from headrace.core.settings import flag
-
-    return flag("LOGGING_LOG_PRINTS")
 
 
 def _error_record(error: BaseException) -> dict[str, Any]:

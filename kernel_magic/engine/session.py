@@ -11,7 +11,7 @@ from headrace.core import settings
 if TYPE_CHECKING:
     from headrace.store.recorder import Recorder
 
-_WATCHED = (settings.DATABASE_URL, settings.DATA_DIR, "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "HOME")
+_WATCHED = (settings.DATABASE_URL, settings.DATA_DIR, settings.HANDED, "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "HOME")
 
 
 class Session:
@@ -25,7 +25,7 @@ class Session:
     owner_id : str
     """
 
-    __slots__ = ("host", "owner", "owner_id", "pid", "recorder", "store")
+    __slots__ = ("deepest", "host", "owner", "owner_id", "pid", "prints", "recorder", "store")
 
     def __init__(self, store: Any, recorder: Recorder, owner_id: str) -> None:
         self.store = store
@@ -34,6 +34,10 @@ class Session:
         self.owner = settings.user_name()
         self.host = socket.gethostname()
         self.pid = os.getpid()
+        #: Whether prints of runs that do not say otherwise are recorded.
+        self.prints = settings.flag("LOGGING_LOG_PRINTS")
+        #: Runs inside runs, at most: one that calls itself without end is told so long before Python's own limit.
+        self.deepest = int(settings.number("MAX_DEPTH", 100))
 
 
 _session: Session | None = None
