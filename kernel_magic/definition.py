@@ -138,8 +138,7 @@ class FunctionDefinition(Definition):
         if not qualname or "<" in qualname:
             return None
         module = sys.modules.get(fn.__module__)
-        spec = getattr(module, "__spec__", None)
-        if fn.__module__ != "__main__" and spec is not None:
+        if module is not None and importable(fn.__module__):
             return f"{fn.__module__}:{qualname}"
         path = getattr(module, "__file__", None)
         if path is None or not Path(path).is_file():
