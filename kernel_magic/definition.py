@@ -19,6 +19,9 @@ RESERVED = ("wait_for", "return_state")
 #: Longest source that a run's record keeps, characters.
 LONGEST_SOURCE = 20_000
 
+#: Modules that were loaded from a path under a made-up name begin so.
+SCRIPT_PREFIX = "headrace_script_"
+
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -212,11 +215,15 @@ def importable(module: str) -> bool:
 
 
 def key_of(fn: Callable[..., Any]) -> str:
-    """Return a function's identity: module and qualified name; a script's file name stands for `__main__`."""
+    """Return a function's identity: module and qualified name.
+
+    A script's file name stands for its module: it is the same whether the
+    script is run, imported, or loaded by its path.
+    """
     inner = inspect.unwrap(fn)
     qualname = getattr(inner, "__qualname__", type(inner).__qualname__)
     module = getattr(inner, "__module__", None) or "__main__"
-    if module == "__main__":
-        path = getattr(sys.modules.get("__main__"), "__file__", None)
+    if module == "__main__" or module.startswith(SCRIPT_PREFIX):
+        path = getattr(sys.modules.get(module), "__file__", None)
         module = Path(path).stem if path else "__main__"
     return f"{module}:{qualname}"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import HeadraceError, NotFound, UsageError, one_line
 from headrace.core.runs import Run
+from headrace.kernel_magic.definition import SCRIPT_PREFIX
 from headrace.kernel_magic.previews import ENTRIES, TEXT
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _load_file(path: Path) -> Any:
     if loaded is not None and getattr(loaded, "__file__", None) == str(path):
         return loaded
     if loaded is not None or not name.isidentifier():
-        name = f"headrace_script_{abs(hash(str(path))):x}"
+        name = f"{SCRIPT_PREFIX}{abs(hash(str(path))):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
