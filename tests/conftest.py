@@ -94,11 +94,10 @@ def postgres_server() -> Iterator[PrivatePostgres]:
 
 @pytest.fixture
 def postgres_url(data_dir: Path, postgres_server: PrivatePostgres) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database, dropped afterwards."""
-    url = postgres_server.fresh_database()
-    yield url
+    """The URL of an empty PostgreSQL database."""
+    yield postgres_server.fresh_database()
     _forget_stores()
-    postgres_server.drop(url)
+    postgres_server.disconnect()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

@@ -27,7 +27,7 @@ SETTINGS = {
     "timezone": "America/St_Johns",
 }
 # `cat` ends when the pipe from the test process closes, however that process ended: no server is left behind.
-GUARD = '"$@" & server=$!; cat >/dev/null; kill -INT $server; wait $server'
+GUARD = '"$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server'
 
 
 def unprivileged() -> int | None:
@@ -48,7 +48,7 @@ class PrivatePostgres:
     Examples
     --------
     >>> with PrivatePostgres() as server:
-    ...     url = server.fresh_database()
+    ...     url = server.fresh_database()  # empty
     """
 
     def __init__(self) -> None:
@@ -152,12 +152,16 @@ class PrivatePostgres:
             connection.execute(statement.encode())
 
     def fresh_database(self) -> str:
-        """Make an empty database and return its URL."""
-        name = f"test_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
-        return self.url(name)
+        """Return the URL of an empty place for tables.
 
-    def drop(self, url: str) -> None:
-        """Drop a database, whoever is still connected to it."""
-        name = url.partition("?")[0].rpartition("/")[2]
-        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        It is a schema of its own in one database: a database of its own takes 60 to 300 ms to make, this takes 1 ms.
+        """
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE SCHEMA {name}")
+        return f"{self.url('postgres')}&options=-csearch_path%3D{name}"
+
+    def disconnect(self) -> None:
+        """End every connection, so that nothing left of one test can meet the next."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
