@@ -134,7 +134,7 @@ def test_the_store_is_described_upgraded_and_kept_small(failed: Any, capsys: pyt
     assert called(capsys, "db", "upgrade")[0] == 0
     assert called(capsys, "db", "vacuum", "--older-than", "1", "--dry-run")[1] == "0 root runs would be deleted.\n"
     assert called(capsys, "db", "vacuum", "--older-than", "0")[0] == 2
-    code, out, _ = called(capsys, "db", "vacuum", "--older-than", "0.0000001")
+    code, out, _ = called(capsys, "db", "vacuum", "--older-than", "1e-10")
     assert (code, out.startswith("2 runs deleted")) == (0, True)
     assert as_json(capsys, "db", "info")["rows"]["runs"] == 0
 

@@ -143,7 +143,7 @@ def lanes() -> list[Lane]:
         pytest_lane("kernel_magic", 150, "kernel_magic"),
         pytest_lane("server", 70, "server", plugins=jupyter),
         pytest_lane("acceptance", 150, "acceptance", "binder"),
-        pytest_lane("install", 100, "install"),
+        pytest_lane("install", 60, "install"),
         front_lane(),
-        pytest_lane("browser", 110, "browser", plugins=(), needs=("chromium",), alone=True),
+        pytest_lane("browser", 130, "browser", plugins=(), needs=("chromium",), alone=True),
     ]
