@@ -218,6 +218,7 @@ class CellAttempt:
             "cell_id": self._cell.id or None,
             "cell_index": self._cell.index,
             "notebook_path": self._session.notebook_path or None,
+            "document_id": self._session.document_id,
             "kernel_id": self._session.kernel_id,
             "trigger": "cell",
         }

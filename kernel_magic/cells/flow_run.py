@@ -209,6 +209,7 @@ def _refuse(session: CellSession, cell: Cell, upstream: str) -> None:
             "cell_id": cell.id or None,
             "cell_index": cell.index,
             "notebook_path": session.notebook_path or None,
+            "document_id": session.document_id,
             "trigger": "cell",
         },
     )

@@ -190,6 +190,12 @@ class CellSession:
             self._document = (path, document.id if document is not None else path)
         return self._document[1]
 
+    @property
+    def document_id(self) -> str | None:
+        """The id of this notebook's document: the panel finds a cell's newest run by it. None while none is known."""
+        key = self.document_key()
+        return key if key and key != self.notebook_path else None
+
     def digest(self, name: str, value: Any) -> str:
         """Return the digest of a variable's value; it is remembered until a cell has run.
 

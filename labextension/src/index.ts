@@ -13,6 +13,8 @@ import { labConnection } from './lab/connection';
 import { LabHost } from './lab/host';
 import { Panels } from './lab/panels';
 import { StatusWidget } from './lab/status';
+import { OpenNotebooks } from './lab/notebooks';
+import { showFlow } from './lab/flow';
 import { PlaceWidget, SidebarWidget } from './lab/widget';
 import { Manager } from './manager';
 import { Notices } from './model/notices';
@@ -56,7 +58,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
     const sidebar = new SidebarWidget(services);
     app.shell.add(sidebar, 'left', { rank: 600, type: 'Headrace' });
-    addCommands({ app, host, trans, notebooks, files, showSidebar: () => app.shell.activateById(sidebar.id) });
+    const open = notebooks ? new OpenNotebooks(services, notebooks) : null;
+    addCommands({
+      app,
+      host,
+      trans,
+      notebooks,
+      files,
+      showSidebar: () => app.shell.activateById(sidebar.id),
+      showFlow: panel => showFlow(app, services, open?.modelOf(panel) ?? null, panel)
+    });
 
     restorer?.add(sidebar, sidebar.id);
     if (restorer) {
@@ -67,7 +78,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       align: 'left',
       rank: 4
     });
-    for (const command of [COMMANDS.home, COMMANDS.runs, COMMANDS.run, COMMANDS.schedule]) {
+    for (const command of [COMMANDS.home, COMMANDS.runs, COMMANDS.flow, COMMANDS.run, COMMANDS.schedule]) {
       palette?.addItem({ command, category: 'Headrace' });
     }
     launcher?.add({ command: COMMANDS.home, category: trans.__('Other'), rank: 20, args: { isLauncher: true } });

@@ -49,7 +49,7 @@ class NotebookGraphs:
         latest = self._services.store.runs.latest_of_cells(
             document_id=document.id if document else None, notebook_path=full, owner=self._services.seen_owner
         )
-        reasons = _reasons(code, graph, latest)
+        reasons = _reasons(code, graph, latest, frozenset(tasks))
         nodes = []
         for index, cell in code:
             cell_id = str(cell.get("id") or f"#{index}")
@@ -146,7 +146,10 @@ def _edges(graph: CellGraph | None) -> list[dict[str, Any]]:
 
 
 def _reasons(
-    code: Sequence[tuple[int, Mapping[str, Any]]], graph: CellGraph | None, latest: Mapping[str, Run]
+    code: Sequence[tuple[int, Mapping[str, Any]]],
+    graph: CellGraph | None,
+    latest: Mapping[str, Run],
+    tasks: frozenset[str],
 ) -> dict[str, list[str]]:
     """Return why cells are stale: of themselves, or because of what they depend on."""
     found: dict[str, list[str]] = {}
@@ -154,7 +157,9 @@ def _reasons(
         cell_id = str(cell.get("id") or f"#{index}")
         run = latest.get(cell_id)
         if run is None:
-            found[cell_id] = ["never ran"]
+            # A plain cell that is run by hand leaves no record: nothing is known of it.
+            if cell_id in tasks:
+                found[cell_id] = ["never ran"]
         elif run.state_type is StateType.COMPLETED and not _same_code(run, _source(cell)):
             found[cell_id] = ["its code changed"]
         elif run.is_final and run.state_type is not StateType.COMPLETED:

@@ -1,7 +1,7 @@
 /** The whole graph in a corner, with the part in view; a click or a drag goes there. */
 import { useReactFlow, useStore, type ReactFlowState } from '@xyflow/react';
 import * as React from 'react';
-import type { RunModel } from '../model/run';
+import type { IGraphModel } from './model';
 import type { IScene } from './scene';
 import { toneOf, useTones } from './tones';
 
@@ -13,7 +13,7 @@ const EVERY_MS = 500;
 const view = (state: ReactFlowState) => state.transform;
 const size = (state: ReactFlowState) => `${state.width} ${state.height}`;
 
-export function Minimap({ scene, model, label }: { scene: IScene; model: RunModel; label: string }): JSX.Element {
+export function Minimap({ scene, model, label }: { scene: IScene; model: IGraphModel; label: string }): JSX.Element {
   const [x, y, zoom] = useStore(view);
   const [width, height] = useStore(size).split(' ').map(Number);
   const flow = useReactFlow();

@@ -1,7 +1,7 @@
 /** What a node of the graph looks like: a run, a group of mapped tasks, an open box around others. */
 import type { Node, NodeProps } from '@xyflow/react';
 import * as React from 'react';
-import type { RunModel } from '../model/run';
+import type { IGraphModel } from './model';
 import { runName } from '../pure/runname';
 import { isActive, look, tally } from '../pure/states';
 import { lasted } from '../pure/time';
@@ -14,7 +14,7 @@ import { membersOf } from './tones';
 import type { Pulse } from './pulse';
 
 export interface IGraphContext {
-  model: RunModel;
+  model: IGraphModel;
   pulse: Pulse;
   trans: ITranslator;
   toggle: (id: string) => void;
@@ -66,12 +66,18 @@ export const RunNode = React.memo(function RunNode({ data, id }: NodeProps<Graph
   }
   const { tone, label } = look(run.state_type, run.state_name);
   const mark = data.marked ? ' hr-mod-marked' : '';
-  const frame = box.item.open ? ' hr-mod-open' : '';
-  const second = [run.state_type === 'COMPLETED' && !run.cached ? '' : label].filter(Boolean).join(' · ');
+  const frame = `${box.item.open ? ' hr-mod-open' : ''}${run.stale ? ' hr-mod-stale' : ''}`;
+  const words = [
+    run.state_type === 'COMPLETED' && !run.cached ? '' : label,
+    run.stale ? context.trans.__('stale') : ''
+  ];
+  const second = words.filter(Boolean).join(' · ');
   return (
     <div
       className={`hr-node hr-tone-${tone}${mark}${frame}`}
-      title={run.error_summary ?? run.state_message ?? undefined}
+      title={
+        [run.error_summary, run.state_message, ...(run.stale_reasons ?? [])].filter(Boolean).join('\n') || undefined
+      }
     >
       <div className="hr-node-head">
         <StateIcon type={run.state_type} name={run.state_name} silent={!!second} />

@@ -1,6 +1,6 @@
 /** Find a task of the run by name and go there; the list is a combobox as ARIA's pattern has it. */
 import * as React from 'react';
-import type { RunModel } from '../model/run';
+import type { IGraphModel } from './model';
 import { runName } from '../pure/runname';
 import type { IRun } from '../wire/words';
 import { SearchBox } from '../view/basics';
@@ -11,7 +11,7 @@ import { find } from './reveal';
 const MOST = 50;
 
 export function NodeSearch(props: {
-  model: RunModel;
+  model: IGraphModel;
   onChoose: (run: IRun) => void;
   inputRef: React.Ref<HTMLInputElement>;
 }): JSX.Element {

@@ -2,7 +2,7 @@
 import { ReactFlow, ReactFlowProvider, useReactFlow, useStore, type ReactFlowState } from '@xyflow/react';
 import '@xyflow/react/dist/base.css';
 import * as React from 'react';
-import type { RunModel } from '../model/run';
+import type { IGraphModel } from './model';
 import { look } from '../pure/states';
 import { runName } from '../pure/runname';
 import { Empty, IconButton } from '../view/basics';
@@ -30,7 +30,7 @@ const SETTLE_MS = 700;
 const FAR = 0.38;
 
 interface IGraphProps {
-  model: RunModel;
+  model: IGraphModel;
   selected: string | null;
   onSelect: (runId: string | null) => void;
 }
@@ -42,12 +42,12 @@ function still(): boolean {
 }
 
 /** Runs whose state changed, and the groups that show them. */
-function usePulse(model: RunModel, scene: IScene): Pulse {
+function usePulse(model: IGraphModel, scene: IScene): Pulse {
   const [pulse] = React.useState(() => new Pulse());
   const shown = React.useRef(scene);
   shown.current = scene;
   React.useEffect(() => {
-    const onNodes = (_: RunModel, ids: ReadonlySet<string>) => {
+    const onNodes = (_: unknown, ids: ReadonlySet<string>) => {
       const all = new Set(ids);
       for (const id of ids) {
         for (let item = shown.current.boxes.get(shown.current.shownBy.get(id) ?? '')?.item; item;) {
@@ -80,7 +80,7 @@ function toNodes(scene: IScene, marked: string | null): GraphNode[] {
 }
 
 /** What a screen reader says of the item under the keyboard. */
-function useSpoken(scene: IScene, model: RunModel, id: string | null): string {
+function useSpoken(scene: IScene, model: IGraphModel, id: string | null): string {
   const { trans } = useServices().host;
   const box = id ? scene.boxes.get(id) : undefined;
   if (!box) {
@@ -260,7 +260,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
 
   const picture = () => {
     const element = frame.current!;
-    const name = model.run ? runName(model.run) : model.id;
+    const name = model.title;
     return {
       name,
       svg: toSvg(

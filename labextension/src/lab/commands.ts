@@ -1,7 +1,7 @@
 /** The commands, for menus, toolbars, palette and launcher. None acts without a dialog between (reliability.md S-34). */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
-import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { IHost, ITranslator, Place } from '../tokens';
 import { flowIcon, headraceIcon, runIcon, scheduleIcon } from './icons';
 import { OPEN_COMMAND } from './panels';
@@ -11,7 +11,8 @@ export const COMMANDS = {
   run: 'headrace:run-with-parameters',
   schedule: 'headrace:schedule',
   runs: 'headrace:show-runs',
-  home: 'headrace:home'
+  home: 'headrace:home',
+  flow: 'headrace:notebook-flow'
 } as const;
 
 const NO_ARGUMENTS = { type: 'object', properties: {} } as const;
@@ -34,13 +35,14 @@ interface IParts {
   notebooks: INotebookTracker | null;
   files: IDefaultFileBrowser | null;
   showSidebar: () => void;
+  showFlow: (panel: NotebookPanel) => void;
 }
 
 function isPlace(value: unknown): value is Place {
   return typeof value === 'object' && value !== null && typeof (value as { page?: unknown }).page === 'string';
 }
 
-export function addCommands({ app, host, trans, notebooks, files, showSidebar }: IParts): void {
+export function addCommands({ app, host, trans, notebooks, files, showSidebar, showFlow }: IParts): void {
   const { commands } = app;
 
   /** The notebook meant: the argument's, the one chosen in the file browser, the one in front. */
@@ -84,6 +86,18 @@ export function addCommands({ app, host, trans, notebooks, files, showSidebar }:
     icon: scheduleIcon,
     describedBy: { args: PATH_ARGUMENT },
     execute: args => dialog('schedule')(args)
+  });
+  commands.addCommand(COMMANDS.flow, {
+    label: trans.__('Show the Flow of This Notebook'),
+    caption: trans.__('The graph of this notebook’s tasks, beside it'),
+    icon: flowIcon,
+    describedBy: { args: NO_ARGUMENTS },
+    isEnabled: () => !!notebooks?.currentWidget,
+    execute: () => {
+      if (notebooks?.currentWidget) {
+        showFlow(notebooks.currentWidget);
+      }
+    }
   });
   commands.addCommand(COMMANDS.runs, {
     label: trans.__('Show Headrace Runs and Schedules'),

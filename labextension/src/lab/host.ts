@@ -7,6 +7,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { renderPlain } from '../view/plainoutput';
 import type { IDialogRequest, IHost, IQuestion, IServices, ITranslator, NoticeKind, Place } from '../tokens';
 import type { NotebookOutput } from '../wire/words';
+import { revealCell } from './notebooks';
 import type { Panels } from './panels';
 
 const NOTICE_MS = { success: 6000, info: 6000, warning: 10_000, error: false } as const;
@@ -36,15 +37,8 @@ export class LabHost implements IHost {
   openFile(path: string, cellId?: string): void {
     void this.app.commands.execute('docmanager:open', { path }).then(async () => {
       const panel = cellId ? this.notebooks?.find(each => each.context.path === path) : null;
-      if (!panel) {
-        return;
-      }
-      await panel.context.ready;
-      await panel.revealed;
-      const at = panel.content.widgets.findIndex(cell => cell.model.id === cellId);
-      if (at >= 0) {
-        panel.content.activeCellIndex = at;
-        await panel.content.scrollToItem(at);
+      if (panel && cellId) {
+        await revealCell(panel, cellId);
       }
     });
   }

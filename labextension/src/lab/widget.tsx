@@ -2,12 +2,42 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { Signal, type ISignal } from '@lumino/signaling';
 import * as React from 'react';
+import type { DocumentModel } from '../model/document';
 import type { IServices, Place } from '../tokens';
 import { ServicesProvider } from '../view/context';
 import { flowIcon, headraceIcon } from './icons';
 
 const Sidebar = React.lazy(() => import('../view/sidebar').then(module => ({ default: module.Sidebar })));
 const PlaceView = React.lazy(() => import('../view/place').then(module => ({ default: module.PlaceView })));
+
+const NotebookFlow = React.lazy(() =>
+  import('../view/notebookflow').then(module => ({ default: module.NotebookFlow }))
+);
+
+/** The flow of an open notebook; it goes when the notebook does. */
+export class NotebookFlowWidget extends ReactWidget {
+  constructor(
+    private readonly services: IServices,
+    private readonly model: DocumentModel,
+    private readonly onCell: (cellId: string) => void
+  ) {
+    super();
+    this.title.label = services.host.trans.__('Flow of %1', model.title);
+    this.title.icon = flowIcon;
+    this.title.closable = true;
+    this.addClass('hr-widget');
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <ServicesProvider value={this.services}>
+        <React.Suspense fallback={null}>
+          <NotebookFlow model={this.model} onCell={this.onCell} />
+        </React.Suspense>
+      </ServicesProvider>
+    );
+  }
+}
 
 export class SidebarWidget extends ReactWidget {
   constructor(private readonly services: IServices) {

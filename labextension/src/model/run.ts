@@ -3,6 +3,7 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { Manager } from '../manager';
 import { equal } from '../pure/equal';
+import { runName } from '../pure/runname';
 import { isFinal } from '../pure/states';
 import { Refused, sentence } from '../wire/errors';
 import type { IChanges, IEdge, IFullRun, IGraph, IRun } from '../wire/words';
@@ -46,6 +47,11 @@ export class RunModel extends Model {
   /** Outputs of these cell runs changed. */
   get outputsChanged(): ISignal<this, string[]> {
     return this._outputsChanged;
+  }
+
+  /** What the picture of it is called. */
+  get title(): string {
+    return this.run ? runName(this.run) : this.id;
   }
 
   get rootId(): string {

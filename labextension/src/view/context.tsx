@@ -20,7 +20,7 @@ export function useTrans(): ITranslator {
 }
 
 /** Draw again whenever the model says that something changed. */
-export function useModel<M extends Model>(model: M): M {
+export function useModel<M extends Pick<Model, 'version' | 'subscribe'>>(model: M): M {
   React.useSyncExternalStore(model.subscribe, () => model.version);
   return model;
 }

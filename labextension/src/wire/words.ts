@@ -50,6 +50,9 @@ export interface IRun {
   kernel_id: string | null;
   pool: string | null;
   task_count?: number;
+  /** A cell whose source or inputs changed since it ran; only in the graph of an open notebook. */
+  stale?: boolean;
+  stale_reasons?: string[];
 }
 
 export interface IRunError {
