@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.futures import quote as quote
     from headrace.kernel_magic.futures import unmapped as unmapped
     from headrace.kernel_magic.futures import wait as wait
+    from headrace.kernel_magic.made_states import Cancelled as Cancelled
+    from headrace.kernel_magic.made_states import Completed as Completed
+    from headrace.kernel_magic.made_states import Crashed as Crashed
+    from headrace.kernel_magic.made_states import Failed as Failed
     from headrace.kernel_magic.retries import exponential_backoff as exponential_backoff
     from headrace.kernel_magic.run_logging import disable_run_logger as disable_run_logger
     from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
@@ -54,9 +58,13 @@ __version__ = "0.1.0"
 
 # Public name → the module that defines it. The imports above repeat it for type checkers; a test keeps the two equal.
 _MODULES = {
+    "Cancelled": "headrace.kernel_magic.made_states",
     "CancelledRun": "headrace.core.errors",
+    "Completed": "headrace.kernel_magic.made_states",
     "ConcurrencySlotAcquisitionError": "headrace.core.errors",
+    "Crashed": "headrace.kernel_magic.made_states",
     "CrashedRun": "headrace.core.errors",
+    "Failed": "headrace.kernel_magic.made_states",
     "FailedRun": "headrace.core.errors",
     "Flow": "headrace.kernel_magic.flows",
     "FutureList": "headrace.kernel_magic.futures",
@@ -93,9 +101,13 @@ _MODULES = {
 }
 
 __all__ = [
+    "Cancelled",
     "CancelledRun",
+    "Completed",
     "ConcurrencySlotAcquisitionError",
+    "Crashed",
     "CrashedRun",
+    "Failed",
     "FailedRun",
     "Flow",
     "FutureList",

@@ -165,7 +165,7 @@ async def run_async(run: LiveRun, body: Callable[[], Any], *, refused: Outcome |
         options,
         judge=ending.judge_flow if settles else ending.judge_task,
         settles=settles,
-        keeps=getattr(options, "keeps", False),
+        keeps=run.keeps,
         limited=bool(run.tags) and run.kind != "flow",
         attempt=run.attempt,
         refused=refused,

@@ -16,6 +16,11 @@ def call(request: Request) -> Any:
     if not definition.is_async and not definition.is_generator:
         return call_sync(request)
     if not definition.is_generator:
+        if request.parent is not None:
+            flow = request.parent.flow
+            if flow.calls is None:
+                flow.calls = {}
+            flow.calls[id(request)] = definition.name  # until it is awaited
         return call_async(request)
     from headrace.kernel_magic.engine import generators
 
@@ -39,6 +44,8 @@ async def call_async(request: Request) -> Any:
     from headrace.kernel_magic.engine.asynchronous import run_async
     from headrace.kernel_magic.engine.loops import ended
 
+    if request.parent is not None and request.parent.flow.calls:
+        request.parent.flow.calls.pop(id(request), None)
     run, futures = request.begin()
     for future in futures:
         await ended(future)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from types import CoroutineType
 from typing import Any
 
-from headrace.core.errors import one_line
+from headrace.core.errors import UsageError, one_line
 from headrace.core.states import TERMINAL, State, StateType
 from headrace.kernel_magic.engine.live import LiveRun
 from headrace.kernel_magic.engine.outcome import COMPLETED, Ending, Kind, Outcome
@@ -16,7 +17,9 @@ S = StateType
 def judge_task(outcome: Outcome) -> Ending:
     """Return how a task run ends that returned: a state says it itself, everything else is COMPLETED."""
     value = outcome.value
-    return _as_returned(outcome, value) if isinstance(value, State) else COMPLETED
+    if isinstance(value, State):
+        return _as_returned(outcome, value)
+    return _never_awaited(outcome, value) if type(value) is CoroutineType else COMPLETED
 
 
 def judge_flow(outcome: Outcome) -> Ending:
@@ -29,6 +32,8 @@ def judge_flow(outcome: Outcome) -> Ending:
     value = outcome.value
     if isinstance(value, State):
         return _as_returned(outcome, value)
+    if type(value) is CoroutineType:
+        return _never_awaited(outcome, value)
     found = outcome.found
     bad = [state for state in found if state.type in TERMINAL and state.type is not S.COMPLETED]
     if bad:
@@ -69,6 +74,17 @@ def _as_returned(outcome: Outcome, state: State) -> Ending:
     return Ending(state.type, state.name, state.message)
 
 
+def _never_awaited(outcome: Outcome, value: Any) -> Ending:
+    """Fail a run that returned a coroutine: nobody can await it any more."""
+    name = getattr(value, "__qualname__", "a coroutine function")
+    value.close()
+    outcome.value = None
+    outcome.error = UsageError(
+        f"It returned a coroutine ({name}) that was never awaited; make it an `async def` and await it, or .submit() it."
+    )
+    return Ending(S.FAILED, "Failed", f"{type(outcome.error).__name__}: {outcome.error}")
+
+
 def _said(state: State) -> str:
     return f"{state.message or state.name}"
 
@@ -85,6 +101,16 @@ def settle(run: LiveRun, outcome: Outcome) -> Outcome:
 def conclude(run: LiveRun, outcome: Outcome) -> Outcome:
     """Find states in the returned value, and failed runs that nothing looked at."""
     value = outcome.value
+    if run.calls and outcome.kind is Kind.VALUE:
+        names = ", ".join(sorted(set(run.calls.values())))
+        if type(value) is CoroutineType:
+            value.close()
+        error = UsageError(
+            f"{run.kind} {run.definition.name!r} called {names} without awaiting it: write `await` before the call, or "
+            "use .submit(), which needs none."
+        )
+        outcome = Outcome(Kind.ERROR, None, error)
+    run.calls = None
     if outcome.kind is Kind.VALUE:
         if value is not None and type(value) not in _PLAIN:
             from headrace.kernel_magic.resolve import look_through

@@ -58,7 +58,10 @@ def iterate(request: Request) -> Generator[Any, Any, Any]:
             return deliver(run, stop.value)
         answer = None
         if step[0] is Op.CALL:
-            answer = yield from _steps(run, definition.fn(*args, **kwargs), progress)
+            try:
+                answer = yield from _steps(run, definition.fn(*args, **kwargs), progress)
+            except GeneratorExit:  # closed by its consumer: it has done what was wanted
+                answer = Outcome(Kind.VALUE)
         else:
             answer = _obey(run, step)
 
@@ -82,9 +85,9 @@ def _steps(run: LiveRun, body: Generator[Any, Any, Any], progress: _Progress) ->
         progress.begun, sent, thrown = True, None, None
         try:
             sent = yield item
-        except GeneratorExit:  # closed by its consumer: it has done what was wanted
+        except GeneratorExit:
             body.close()
-            return Outcome(Kind.VALUE)
+            raise
         except BaseException as error:
             thrown = error
 

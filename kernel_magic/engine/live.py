@@ -77,6 +77,7 @@ class LiveRun:
         "__weakref__",
         "attempt",
         "cached",
+        "calls",
         "cancel_reason",
         "chain_id",
         "decision",
@@ -140,6 +141,7 @@ class LiveRun:
         self.handle: Any = None
         self.futures: list[Any] | None = None
         self.runner: Any = None
+        self.calls: dict[int, str] | None = None
         self.links: dict[int, Any] | None = None
         self.told: set[str] | None = None
         self.decision: Any = None
@@ -352,6 +354,19 @@ class LiveRun:
         LIVE.pop(self.id, None)
         if self.held is not None:
             self.let_go()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether results are looked up and stored: the task's options say so, or else those of the flow around it."""
+        options = self.options
+        if getattr(options, "keeps", False):
+            return True
+        flow = self.flow.options
+        if flow is options or options.persist_result is not None or not hasattr(options, "cache_policy"):
+            return False
+        return flow.persist_result is True or (
+            flow.persist_result is None and (flow.result_storage is not None or flow.result_serializer is not None)
+        )
 
     def repeatable(self) -> bool:
         """Return whether another attempt may be made: not beside a body that was left behind, if the options say so."""

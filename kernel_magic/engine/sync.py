@@ -100,13 +100,12 @@ def call_here(run: LiveRun, body: Callable[[], Any]) -> Outcome:
 def run_sync(run: LiveRun, body: Callable[[], Any], *, refused: Outcome | None = None) -> Outcome:
     """Run a live run to its end in this thread."""
     options = run.options
-    keeps = getattr(options, "keeps", False)
     settles = run.flow is run
     brain = decide(
         options,
         judge=ending.judge_flow if settles else ending.judge_task,
         settles=settles,
-        keeps=keeps,
+        keeps=run.keeps,
         limited=bool(run.tags) and run.kind != "flow",
         attempt=run.attempt,
         refused=refused,

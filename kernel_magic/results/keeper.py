@@ -92,6 +92,12 @@ def storage_key_of(run: LiveRun) -> str | None:
     return _TOKEN.sub(fill, template)
 
 
+def _own_or_flows(run: LiveRun, option: str) -> Any:
+    """Return a task's option, else that of the flow around it."""
+    found = getattr(run.options, option)
+    return getattr(run.flow.options, option) if found is None else found
+
+
 class FunctionKeeper:
     """Looks up and keeps the results of function tasks."""
 
@@ -103,8 +109,8 @@ class FunctionKeeper:
         where: dict[str, Any] = {
             "refresh": flag("TASKS_REFRESH_CACHE") if options.refresh_cache is None else options.refresh_cache,
             "storage_key": storage_key_of(run),
-            "result_storage": options.result_storage,
-            "serializer": options.result_serializer,
+            "result_storage": _own_or_flows(run, "result_storage"),
+            "serializer": _own_or_flows(run, "result_serializer"),
         }
         context = context_of(run)
         decision = cache.lookup(store, policy, context, **where)
@@ -129,8 +135,8 @@ class FunctionKeeper:
             parts=decision.parts if decision is not None else None,
             notebook_path=(run.fields or {}).get("notebook_path"),
             expiration_seconds=None if expiration is None else expiration.total_seconds(),
-            result_storage=options.result_storage,
-            serializer=options.result_serializer,
+            result_storage=_own_or_flows(run, "result_storage"),
+            serializer=_own_or_flows(run, "result_serializer"),
         )
 
 

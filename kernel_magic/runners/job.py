@@ -122,7 +122,7 @@ class Job:
             run.options,
             judge=ending.judge_task,
             settles=run.flow is run,
-            keeps=getattr(run.options, "keeps", False),
+            keeps=run.keeps,
             limited=bool(run.tags),
             attempt=run.attempt,
             refused=refused,
