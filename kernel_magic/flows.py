@@ -5,12 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
-
-if TYPE_CHECKING:
-    from typing_extensions import ParamSpec
-else:
-    from typing import ParamSpec
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from headrace.core.errors import InvalidOption
 from headrace.core.states import StateType
@@ -23,6 +18,11 @@ from headrace.kernel_magic.names import check_template, fill_template
 from headrace.kernel_magic.options import FlowOptions
 from headrace.kernel_magic.origin import keep
 from headrace.kernel_magic.tasks import _find
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from headrace.kernel_magic.signatures import FlowArguments
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -102,7 +102,7 @@ class Flow(Generic[P, R]):
             return (_find, (module, qualname))
         return (_rebuild, (self.fn, self.options))
 
-    def with_options(self, **options: Any) -> Flow[P, R]:
+    def with_options(self, **options: Unpack[FlowArguments]) -> Flow[P, R]:
         """Return a copy with other options.
 
         Parameters
@@ -256,7 +256,7 @@ def _rebuild(fn: Callable[..., Any], options: FlowOptions) -> Flow[..., Any]:
 @overload
 def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
 @overload
-def flow(fn: Literal[None] = None, /, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(fn: Literal[None] = None, /, **options: Unpack[FlowArguments]) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a flow of a function.
 

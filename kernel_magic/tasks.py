@@ -6,14 +6,7 @@ import copy
 import functools
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, cast, overload
-
-if TYPE_CHECKING:
-    from typing_extensions import ParamSpec
-
-    from headrace.kernel_magic.background import BackgroundFuture
-else:
-    from typing import ParamSpec
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from headrace.core.errors import InvalidOption
 from headrace.core.states import StateType
@@ -26,6 +19,12 @@ from headrace.kernel_magic.engine.sync import run_sync
 from headrace.kernel_magic.futures import FutureList, TaskFuture
 from headrace.kernel_magic.names import check_template, fill_template
 from headrace.kernel_magic.options import TaskOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from headrace.kernel_magic.background import BackgroundFuture
+    from headrace.kernel_magic.signatures import TaskArguments
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,7 +107,7 @@ class Task(Generic[P, R]):
             return (_find, (module, qualname))
         return (_rebuild, (self.fn, self.options))
 
-    def with_options(self, **options: Any) -> Task[P, R]:
+    def with_options(self, **options: Unpack[TaskArguments]) -> Task[P, R]:
         """Return a copy with other options.
 
         Parameters
@@ -221,7 +220,11 @@ class Task(Generic[P, R]):
         Job(run, future, self._definition, parameters, wait_for).when_ready(upstream, runner_for(run).start)
         return future
 
-    def map(self, *args: Any, **kwargs: Any) -> FutureList[Any]:
+    @overload
+    def map(self: Task[..., Coroutine[Any, Any, T]], *args: Any, **kwargs: Any) -> FutureList[T]: ...
+    @overload
+    def map(self, *args: Any, **kwargs: Any) -> FutureList[R]: ...
+    def map(self, *args: Any, **kwargs: Any) -> Any:
         """Submit one run for each entry of the iterable arguments.
 
         Numbers, text and `unmapped(…)` values are passed whole to every run.
@@ -242,7 +245,7 @@ class Task(Generic[P, R]):
         futures = FutureList(self._submit(each, wait_for) for each in calls_of(self._definition, parameters))
         if return_state:
             futures.wait()
-            return futures.states  # type: ignore[return-value]
+            return futures.states
         return futures
 
     # ---------------------------------------------------------------- hooks
@@ -300,7 +303,7 @@ def _rebuild(fn: Callable[..., Any], options: TaskOptions) -> Task[..., Any]:
 @overload
 def task(fn: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def task(fn: Literal[None] = None, /, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(fn: Literal[None] = None, /, **options: Unpack[TaskArguments]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function.
 

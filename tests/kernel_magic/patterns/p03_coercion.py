@@ -1,7 +1,7 @@
 """3. Parameters are coerced by annotations; what cannot be is an error before the body runs, and the run is Failed."""
 
+import pytest
 from engine_help import Book
-from pytest import raises
 
 from headrace import flow
 from headrace.core.errors import ParameterTypeError
@@ -21,7 +21,7 @@ def p03_loose(x: int) -> object:
 
 
 assert p03_typed("5", ["a"]) == (5, ["a"])
-with raises(ParameterTypeError, match="x: "):
+with pytest.raises(ParameterTypeError, match="x: "):
     p03_typed("abc")
 assert ran == [5]
 assert [run.state_name for run in Book().of("p03-typed")] == ["Completed", "Failed"]

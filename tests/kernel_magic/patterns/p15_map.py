@@ -1,6 +1,6 @@
 """15, 16. Mapping: constants and text go whole, unmapped lists too; wrong lengths and nothing to map are errors."""
 
-from pytest import raises
+import pytest
 
 from headrace import flow, task, unmapped
 from headrace.core.errors import MappingLengthMismatch, MappingMissingIterable
@@ -20,7 +20,7 @@ def p15_flow() -> list:
         (lambda: p15_join.map([1, 2], [1, 2, 3]), MappingLengthMismatch),
         (lambda: p15_join.map(1, 2), MappingMissingIterable),
     ):
-        with raises(error, match="p15_join"):
+        with pytest.raises(error, match="p15_join"):
             call()
     return [plain, whole, chained]
 

@@ -1,7 +1,7 @@
 """Bad input: recursion without end, duplicate submission in a small pool, unhashable and huge arguments."""
 
+import pytest
 from engine_help import Book
-from pytest import raises
 
 from headrace import ThreadPoolTaskRunner, flow, task
 from headrace.core.errors import UsageError
@@ -28,7 +28,7 @@ def p45_flow() -> tuple:
     return p45_tree.submit(4).result(), p45_big.submit(list(range(300_000))).result()
 
 
-with raises(UsageError, match="without end"):
+with pytest.raises(UsageError, match="without end"):
     p45_endless(0)
 assert p45_flow() == (16, 300_000)
 run = Book().one("p45_big")
