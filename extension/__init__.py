@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.retries import exponential_backoff as exponential_backoff
     from headrace.kernel_magic.run_logging import disable_run_logger as disable_run_logger
     from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
+    from headrace.kernel_magic.runners.dask import DaskTaskRunner as DaskTaskRunner
     from headrace.kernel_magic.runners.processes import ProcessPoolTaskRunner as ProcessPoolTaskRunner
     from headrace.kernel_magic.runners.threads import ThreadPoolTaskRunner as ThreadPoolTaskRunner
     from headrace.kernel_magic.stopping import stop as stop
@@ -64,6 +65,7 @@ _MODULES = {
     "ConcurrencySlotAcquisitionError": "headrace.core.errors",
     "Crashed": "headrace.kernel_magic.made_states",
     "CrashedRun": "headrace.core.errors",
+    "DaskTaskRunner": "headrace.kernel_magic.runners.dask",
     "Failed": "headrace.kernel_magic.made_states",
     "FailedRun": "headrace.core.errors",
     "Flow": "headrace.kernel_magic.flows",
@@ -107,6 +109,7 @@ __all__ = [
     "ConcurrencySlotAcquisitionError",
     "Crashed",
     "CrashedRun",
+    "DaskTaskRunner",
     "Failed",
     "FailedRun",
     "Flow",

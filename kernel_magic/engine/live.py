@@ -15,7 +15,7 @@ from headrace.core.runs import Run
 from headrace.core.states import MOVES, State, StateType
 from headrace.kernel_magic.definition import Definition
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
-from headrace.kernel_magic.engine.session import session
+from headrace.kernel_magic.engine.session import Session, session
 from headrace.kernel_magic.names import fill_template, run_slug, task_slug
 from headrace.kernel_magic.previews import pictures, safe_result_picture
 
@@ -71,6 +71,8 @@ class LiveRun:
         The first run of the chain that this one continues; by default the outermost run.
     adopted : Run or None
         What `record` is of, RUNNING already and owned by this process.
+    session_ : Session or None, default this process's
+        Where a root records.
     """
 
     __slots__ = (
@@ -123,6 +125,7 @@ class LiveRun:
         fields: Mapping[str, Any] | None = None,
         chain_id: str | None = None,
         adopted: Run | None = None,
+        session_: Session | None = None,
     ) -> None:
         self.definition = definition
         self.flow: LiveRun
@@ -154,7 +157,7 @@ class LiveRun:
             name = run_slug() if kind == "flow" else task_slug(definition.name)
         self.name = name
         if parent is None:
-            self.session = session()
+            self.session = session_ or session()
             self.root = self
             self.depth = 0
             prints = options.log_prints

@@ -27,7 +27,8 @@ def drive(
     *,
     answer: Any = None,
     park: Callable[[float], None] | None = None,
-    call_body: Callable[[LiveRun, Callable[[], Any]], Outcome] | None = None,
+    call_body: Callable[[LiveRun, Callable[[], Any]], Outcome | None] | None = None,
+    begin_body: Callable[[LiveRun, int], None] = begin,
 ) -> Outcome | None:
     """Obey a brain until its run has ended.
 
@@ -42,7 +43,8 @@ def drive(
     park : callable(seconds) or None
         Takes over a wait between attempts; then this returns None and is called again later.
     call_body : callable(run, body) or None
-        Calls the body elsewhere, e.g. in another process.
+        Calls the body elsewhere, e.g. in another process. None for an answer: it comes later, as after `park`.
+    begin_body : callable(run, attempt), default records RUNNING
 
     Returns
     -------
@@ -59,9 +61,14 @@ def drive(
         op = step[0]
         answer = None
         if op is _CALL:
-            answer = call_here(run, body) if call_body is None else call_body(run, body)
+            if call_body is None:
+                answer = call_here(run, body)
+            else:
+                answer = call_body(run, body)
+                if answer is None:
+                    return None
         elif op is _BEGIN:
-            begin(run, step[1])
+            begin_body(run, step[1])
         elif op is _END:
             finish(run, step[1])
         elif op is _SETTLE:

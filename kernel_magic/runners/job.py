@@ -12,13 +12,15 @@ from headrace.kernel_magic import resolve
 from headrace.kernel_magic.definition import FunctionDefinition
 from headrace.kernel_magic.engine import ending
 from headrace.kernel_magic.engine.brain import Brain, decide
+from headrace.kernel_magic.engine.common import begin
 from headrace.kernel_magic.engine.live import LiveRun
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised
 from headrace.kernel_magic.engine.sync import drive
 from headrace.kernel_magic.futures import TaskFuture
 
 Park = Callable[[float], None]
-CallBody = Callable[[LiveRun, Callable[[], Any]], Outcome]
+CallBody = Callable[[LiveRun, Callable[[], Any]], "Outcome | None"]
+BeginBody = Callable[[LiveRun, int], None]
 
 
 class Job:
@@ -130,18 +132,28 @@ class Job:
         )
         return self.brain
 
-    def run(self, park: Park | None = None, call_body: CallBody | None = None) -> None:
+    def run(self, park: Park | None = None, call_body: CallBody | None = None, begin_body: BeginBody = begin) -> None:
         """Run it in this thread, its body perhaps elsewhere."""
-        self._drive(self.prepare(), None, park, call_body)
+        self._drive(self.prepare(), None, park, call_body, begin_body)
 
-    def go_on(self, answer: Any, park: Park | None = None, call_body: CallBody | None = None) -> None:
-        """Go on after a wait between attempts."""
+    def go_on(
+        self,
+        answer: Any,
+        park: Park | None = None,
+        call_body: CallBody | None = None,
+        begin_body: BeginBody = begin,
+    ) -> None:
+        """Go on after a wait between attempts, or with an outcome that came from elsewhere."""
         assert self.brain is not None
-        self._drive(self.brain, answer, park, call_body)
+        self._drive(self.brain, answer, park, call_body, begin_body)
 
-    def _drive(self, brain: Brain, answer: Any, park: Park | None, call_body: CallBody | None) -> None:
+    def _drive(
+        self, brain: Brain, answer: Any, park: Park | None, call_body: CallBody | None, begin_body: BeginBody
+    ) -> None:
         try:
-            outcome = drive(self.run_, brain, self.body, answer=answer, park=park, call_body=call_body)
+            outcome = drive(
+                self.run_, brain, self.body, answer=answer, park=park, call_body=call_body, begin_body=begin_body
+            )
         except BaseException as error:
             self.broke(error)
             return

@@ -17,12 +17,14 @@ from headrace.core import settings
 from headrace.core.batch import Batch, Change
 from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.events import RUN_STATE
+from headrace.core.runs import RUN_COLUMNS
 from headrace.core.states import TERMINAL, StateType
 from headrace.kernel_magic.engine.session import Session, relay_to
 
 if TYPE_CHECKING:
     from headrace.store.recorder import Recorder
 
+_ID, _PARENT = RUN_COLUMNS.index("id"), RUN_COLUMNS.index("parent_id")
 _TERMINAL = frozenset(state.value for state in TERMINAL)
 
 
@@ -47,12 +49,17 @@ class RelaySink:
         """Hold nothing."""
 
 
-def relay_records(send: Callable[[str], None], owner_id: str) -> Session:
-    """Make this process hand everything that it records to its submitter."""
+def relay_session(send: Callable[[str], None], owner_id: str) -> Session:
+    """Return a session whose records are handed to a submitter."""
     from headrace.store.recorder import Recorder
 
     place: Any = SimpleNamespace(place=settings.find_store())
-    return relay_to(Recorder(place, RelaySink(send)), owner_id)
+    return Session(None, Recorder(place, RelaySink(send)), owner_id)
+
+
+def relay_records(send: Callable[[str], None], owner_id: str) -> Session:
+    """Make this process hand everything that it records to its submitter."""
+    return relay_to(relay_session(send, owner_id))
 
 
 class Gate:
@@ -67,23 +74,41 @@ class Gate:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._unfinished: dict[str, tuple[str, int]] = {}
+        self._parents: dict[str, str | None] = {}
 
     def take_in(self, text: str) -> None:
         """Write a batch among this process's own records."""
         batch = Batch.from_json(text)
+        for row in batch.runs:
+            self._parents[row[_ID]] = row[_PARENT]
         for change in (*batch.births, *batch.changes):
             if change.kind == RUN_STATE:
                 if change.state_type in _TERMINAL:
                     self._unfinished.pop(change.run_id, None)
+                    self._parents.pop(change.run_id, None)
                 else:
                     self._unfinished[change.run_id] = (change.root_id, change.attempt)
         self._recorder.take_in(batch)
 
-    def crash(self, message: str) -> None:
-        """End every run that the other process left unfinished."""
+    def _is_below(self, run_id: str | None, ancestor: str) -> bool:
+        while run_id is not None:
+            if run_id == ancestor:
+                return True
+            run_id = self._parents.get(run_id)
+        return False
+
+    def crash(self, message: str, below: str | None = None) -> None:
+        """End every run that the other process left unfinished, or only those below one run."""
         now = SYSTEM_CLOCK.now_us()
         error = json.dumps({"type": "CrashedRun", "message": message, "traceback": ""})
-        unfinished, self._unfinished = self._unfinished, {}
+        unfinished = {
+            run_id: facts
+            for run_id, facts in list(self._unfinished.items())
+            if below is None or self._is_below(run_id, below)
+        }
+        for run_id in unfinished:
+            self._unfinished.pop(run_id, None)
+            self._parents.pop(run_id, None)
         changes = [
             Change(
                 run_id,

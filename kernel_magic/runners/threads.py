@@ -66,7 +66,7 @@ class ThreadRunner:
         (self._own or shared_pool()).do(job)
 
     #: Calls a body elsewhere; None: in the thread itself.
-    call: Callable[[LiveRun, Callable[[], Any]], Outcome] | None = None
+    call: Callable[[LiveRun, Callable[[], Any]], Outcome | None] | None = None
 
     def _run(self, job: Job) -> None:
         if job.take():

@@ -15,7 +15,7 @@ from headrace.core.errors import FailedRun, InvalidParameter, UnserializableResu
 from headrace.kernel_magic.definition import Definition, FunctionDefinition, importable
 from headrace.kernel_magic.engine.live import LIVE, LiveRun
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised
-from headrace.kernel_magic.engine.session import session
+from headrace.kernel_magic.engine.session import Session, session
 from headrace.kernel_magic.options import RunOptions
 
 _LENGTH = struct.Struct(">Q")
@@ -180,22 +180,21 @@ def _why_not(run: LiveRun, fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, 
     return f"{what}: its function refers to something that cannot be pickled: {one_line(error)}."
 
 
-def unpack_call(data: bytes) -> tuple[LiveRun, Any]:
+def unpack_call(data: bytes, here: Session | None = None) -> tuple[LiveRun, Any]:
     """Return a shadow of the run, and its body, in the process that is to call it."""
     facts, options, fn, args, kwargs = pickle.loads(data)  # noqa: S301  packed by the submitter
-    run = shadow(facts, options)
+    run = shadow(facts, options, here or session())
     return run, functools.partial(fn, *args, **kwargs)
 
 
-def shadow(facts: list[dict[str, Any]], options: RunOptions) -> LiveRun:
+def shadow(facts: list[dict[str, Any]], options: RunOptions, here: Session) -> LiveRun:
     """Return a run that is moved on by another process, with the runs around it: context for the code in it."""
-    recorder = session().recorder
     run: LiveRun | None = None
     root_id = facts[0]["id"]
     for fact in facts:
         definition = Definition(fact["kind"], fact["definition"], fact["key"], options, version=fact["version"])
-        record = recorder.adopt(fact["id"], root_id, fact["attempt"])
-        run = LiveRun(definition, run, name=fact["name"], record=record, fields=fact["fields"])
+        record = here.recorder.adopt(fact["id"], root_id, fact["attempt"])
+        run = LiveRun(definition, run, name=fact["name"], record=record, fields=fact["fields"], session_=here)
         run.tags, run.prints, run.state_at = fact["tags"], fact["prints"], fact["state_at"]
         run.chain_id, run.late = fact["chain_id"], None
     assert run is not None
