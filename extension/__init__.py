@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
     from headrace.kernel_magic.runners.dask import DaskTaskRunner as DaskTaskRunner
     from headrace.kernel_magic.runners.processes import ProcessPoolTaskRunner as ProcessPoolTaskRunner
+    from headrace.kernel_magic.runners.ray import RayTaskRunner as RayTaskRunner
     from headrace.kernel_magic.runners.threads import ThreadPoolTaskRunner as ThreadPoolTaskRunner
     from headrace.kernel_magic.stopping import stop as stop
     from headrace.kernel_magic.tagging import tags as tags
@@ -74,6 +75,7 @@ _MODULES = {
     "MissingContextError": "headrace.core.errors",
     "PausedRun": "headrace.core.errors",
     "ProcessPoolTaskRunner": "headrace.kernel_magic.runners.processes",
+    "RayTaskRunner": "headrace.kernel_magic.runners.ray",
     "RunError": "headrace.core.errors",
     "State": "headrace.core.states",
     "StateType": "headrace.core.states",
@@ -118,6 +120,7 @@ __all__ = [
     "MissingContextError",
     "PausedRun",
     "ProcessPoolTaskRunner",
+    "RayTaskRunner",
     "RunError",
     "State",
     "StateType",

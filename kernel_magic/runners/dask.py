@@ -7,21 +7,14 @@ attempt as CRASHED: Dask's own re-runs are kept from running a body twice.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from headrace.core.errors import InvalidOption, MissingDependency, one_line
+from headrace.core.errors import InvalidOption, MissingDependency
 from headrace.core.ids import new_id
-from headrace.core.states import StateType
-from headrace.kernel_magic.engine import common
 from headrace.kernel_magic.engine.live import LiveRun
-from headrace.kernel_magic.engine.outcome import Outcome, crashed, raised, timed_out
-from headrace.kernel_magic.engine.timers import timers
-from headrace.kernel_magic.runners.job import Job
-from headrace.kernel_magic.runners.pool import shared_pool
+from headrace.kernel_magic.runners.cluster import ClusterRunner, RemoteCall
 from headrace.kernel_magic.runners.relay import Gate
-from headrace.kernel_magic.runners.wire import pack_call, unpack_outcome
 
 #: A cluster has so long to take a connection, seconds.
 CONNECT_SECONDS = 60.0
@@ -85,7 +78,7 @@ class DaskTaskRunner:
         return f"DaskTaskRunner({self.address or self.cluster_class or 'local'!r})"
 
 
-class DaskRunner:
+class DaskRunner(ClusterRunner):
     """A client of a cluster, for one flow run.
 
     Parameters
@@ -94,32 +87,28 @@ class DaskRunner:
     """
 
     def __init__(self, asked: DaskTaskRunner) -> None:
+        super().__init__()
         self._asked = asked
-        self._lock = threading.Lock()
         self._client: Any = None
         self._cluster: Any = None
-        self._gate: Gate | None = None
-        self._calls: dict[str, _Call] = {}
         self._topic = f"headrace-{new_id()}"
         self._checks_in = False
 
-    # ---------------------------------------------------------------- the cluster
-
-    def _connect(self, run: LiveRun) -> Any:
-        with self._lock:
-            if self._client is None:
-                distributed = _distributed()
-                target: Any = self._asked.address
-                if target is None:
-                    target = self._cluster = self._make_cluster(distributed)
-                client = distributed.Client(
-                    target, **{"timeout": CONNECT_SECONDS, "set_as_default": False, **self._asked.client_kwargs}
-                )
-                self._gate = Gate(run.session.recorder)
-                client.subscribe_topic(self._topic, self._hear)
-                self._checks_in = self._reruns(client)
-                self._client = client
-        return self._client
+    def connect(self, run: LiveRun) -> None:
+        """Start or join the cluster, once."""
+        if self._client is not None:
+            return
+        distributed = _distributed()
+        target: Any = self._asked.address
+        if target is None:
+            target = self._cluster = self._cluster or self._make_cluster(distributed)
+        client = distributed.Client(
+            target, **{"timeout": CONNECT_SECONDS, "set_as_default": False, **self._asked.client_kwargs}
+        )
+        self.gate = Gate(run.session.recorder)
+        client.subscribe_topic(self._topic, lambda event: self.hear(*event[1]))
+        self._checks_in = self._reruns(client)
+        self._client = client
 
     def _make_cluster(self, distributed: Any) -> Any:
         import dask
@@ -152,52 +141,43 @@ class DaskRunner:
         except Exception:
             return True
 
-    def _hear(self, event: tuple[Any, Any]) -> None:
-        """Take in what a worker said: that a body began, or what it recorded."""
-        kind, text = event[1]
-        if kind == "records":
-            assert self._gate is not None
-            self._gate.take_in(text)
-        elif kind == "begun":
-            found = self._calls.get(text)
-            if found is not None:
-                found.begun()
-
-    # ---------------------------------------------------------------- jobs
-
-    def start(self, job: Job) -> None:
-        """Run a job on the cluster; nothing here waits in a thread for it."""
-        shared_pool().do(lambda: job.context.run(self._run, job))
-
-    def _run(self, job: Job) -> None:
-        if job.take():
-            job.run(self._park(job), self._caller(job), self._begin)
-
-    def _go_on(self, job: Job, answer: Any) -> None:
-        shared_pool().do(
-            lambda: job.context.copy().run(job.go_on, answer, self._park(job), self._caller(job), self._begin)
+    def hand_over(self, call: RemoteCall, data: bytes) -> None:
+        """Give a packed body to the scheduler."""
+        if self._checks_in:
+            call.extra = _distributed().Queue(call.token, client=self._client)
+            call.extra.put(1)
+        call.future = self._client.submit(
+            run_on_worker,
+            data,
+            self._topic,
+            call.token,
+            call.run.session.owner_id,
+            call.extra is not None,
+            key=f"{call.run.definition.name}-{call.token}",
+            pure=False,
+            retries=0,
         )
+        call.future.add_done_callback(call.came)
 
-    def _park(self, job: Job) -> Callable[[float], None]:
-        return lambda seconds: timers().add(seconds, job.run_, lambda answer: self._go_on(job, answer))
+    def ended(self, call: RemoteCall) -> None:
+        """Forget a call whose outcome has come."""
+        super().ended(call)
+        if call.extra is not None:
+            call.extra.close()
 
-    def _begin(self, run: LiveRun, attempt: int) -> None:
-        """Record that the attempt waits for a worker: it runs when one has begun."""
-        run.attempt = attempt
-        run.move(StateType.PENDING, "Submitted", "waits for a worker of the cluster")
+    def stop(self, call: RemoteCall, reason: str) -> None:
+        """Interrupt a body on its worker, or take it back before it has begun."""
+        if call.future is None or self._client is None:
+            return
+        if not call.is_begun:
+            call.future.cancel()
+            return
+        from headrace.kernel_magic.runners.there import interrupt_there
 
-    def _caller(self, job: Job) -> Callable[[LiveRun, Callable[[], Any]], Outcome | None]:
-        def call_there(run: LiveRun, body: Callable[[], Any]) -> Outcome | None:
-            try:
-                data = pack_call(run, body)
-                client = self._connect(run)
-            except Exception as error:
-                return raised(error)
-            call = _Call(self, run, lambda outcome: self._go_on(job, outcome))
-            self._calls[call.token] = call
-            return call.submit(client, data)
-
-        return call_there
+        try:
+            self._client.run(interrupt_there, call.run.id, reason)
+        except Exception:  # the cluster is gone: the call ends by that
+            return
 
     def close(self) -> None:
         """Leave the cluster; one that was made for this flow run is closed."""
@@ -208,121 +188,6 @@ class DaskRunner:
             client.close()
         if cluster is not None:
             cluster.close()
-
-
-class _Call:
-    """One body on the cluster.
-
-    Parameters
-    ----------
-    runner : DaskRunner
-    run : LiveRun
-    go_on : callable(Outcome)
-    """
-
-    def __init__(self, runner: DaskRunner, run: LiveRun, go_on: Callable[[Outcome], None]) -> None:
-        self.token = f"{run.id}-{run.attempt}"
-        self._runner = runner
-        self._run = run
-        self._go_on = go_on
-        self._lock = threading.Lock()
-        self._over = False
-        self._begun = False
-        self._future: Any = None
-        self._queue: Any = None
-
-    def submit(self, client: Any, data: bytes) -> Outcome | None:
-        """Hand the body to the scheduler; None: its outcome comes later."""
-        runner, run = self._runner, self._run
-        try:
-            if runner._checks_in:
-                self._queue = _distributed().Queue(self.token, client=client)
-                self._queue.put(1)
-            run.handle = self
-            self._future = client.submit(
-                run_on_worker,
-                data,
-                runner._topic,
-                self.token,
-                run.session.owner_id,
-                self._queue is not None,
-                key=f"{run.definition.name}-{self.token}",
-                pure=False,
-                retries=0,
-                priority=0,
-            )
-        except Exception as error:
-            run.handle = None
-            return crashed(f"the cluster could not take {run.kind} run {run.name!r}: {one_line(error)}")
-        self._future.add_done_callback(self._done)
-        return None
-
-    def begun(self) -> None:
-        """Record that the body runs; its limit counts from now."""
-        with self._lock:
-            if self._begun or self._over:
-                return
-            self._begun = True
-            common.begin(self._run, self._run.attempt)
-        limit = self._run.options.timeout_seconds
-        if limit is not None:
-            timers().add(limit, self._run, self._on_limit)
-
-    def _on_limit(self, answer: Any) -> None:
-        if answer is None and not self._over:
-            limit = self._run.options.timeout_seconds or 0.0
-            self._stop("the time limit has passed")
-            self._end(timed_out(f"{self._run.kind} run {self._run.name!r}", limit))
-
-    def _done(self, future: Any) -> None:
-        """Take the outcome; called in a thread of Dask's."""
-        try:
-            outcome = unpack_outcome(*future.result())
-        except BaseException as error:
-            outcome = self._failed(error)
-        self._end(outcome)
-
-    def _failed(self, error: BaseException) -> Outcome:
-        run = self._run
-        if run.cancelled_above():
-            from headrace.core.errors import CancelSignal
-
-            return raised(CancelSignal(run.reason_above()))
-        why = f"{type(error).__name__}: {one_line(error).partition('. ')[0]}"
-        return crashed(f"the worker that ran {run.kind} run {run.name!r} was lost ({why})")
-
-    def _end(self, outcome: Outcome) -> None:
-        with self._lock:
-            if self._over:
-                return
-            self._over = True
-            if not self._begun:
-                self._run.begin(self._run.attempt)
-        self._run.handle = None
-        self._runner._calls.pop(self.token, None)
-        if outcome.kind.value == "crash" and self._runner._gate is not None:
-            self._runner._gate.crash(str(outcome.error), below=self._run.id)
-        if self._queue is not None:
-            self._queue.close()
-        self._go_on(outcome)
-
-    def _stop(self, reason: str) -> None:
-        client = self._runner._client
-        if client is None or self._future is None:
-            return
-        if not self._begun:
-            self._future.cancel()
-            return
-        from headrace.kernel_magic.runners.there import interrupt_there
-
-        try:
-            client.run(interrupt_there, self._run.id, reason)
-        except Exception:  # the cluster is gone: the call ends by that
-            return
-
-    def interrupt(self, run: LiveRun, reason: str) -> None:
-        """Interrupt the body on its worker, or take the call back before it has begun."""
-        threading.Thread(target=self._stop, args=(reason,), daemon=True).start()
 
 
 def _allowed_failures(dask_scheduler: Any = None) -> int:
