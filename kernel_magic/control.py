@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: How often the store is looked at, seconds (DESIGN.md, "Order and wake-up").
 LOOK_SECONDS = 0.25
+#: How often the runs of dead processes are looked for, seconds (CRASHED within 10 s on the same host).
+REAP_SECONDS = 8.0
+HEARTBEAT_SECONDS = 10.0
 #: A run that is asked to end is looked after this often until it has, seconds.
 TEND_SECONDS = 0.05
 #: After this long a cancelled run says what it waits for, seconds (DESIGN.md, "Cancel").
@@ -86,6 +89,7 @@ class Control:
 
     def _work(self) -> None:
         looked = beat = busy = time.monotonic()
+        reaped = looked - REAP_SECONDS
         while not self._replaced:
             self._wake.wait(TEND_SECONDS if self._asked else LOOK_SECONDS)
             self._wake.clear()
@@ -95,9 +99,12 @@ class Control:
                 if now - looked >= LOOK_SECONDS:
                     looked = now
                     self._look()
-                if now - beat >= 10.0:
+                if now - beat >= HEARTBEAT_SECONDS:
                     beat = now
                     self._beat()
+                if now - reaped >= REAP_SECONDS:
+                    reaped = now
+                    self._reap()
             except StoreError:  # locked or gone for now: the runs go on, and so does this thread
                 continue
             except Exception as error:
@@ -155,6 +162,15 @@ class Control:
             store.runs.advance(run.id, StateType.CANCELLING, "Cancelling", attempt=run.attempt, message=message)
         except InvalidTransition:
             pass  # it ended meanwhile
+
+    def _reap(self) -> None:
+        """End the runs of dead processes: whoever runs flows looks for them."""
+        store = self.session.store
+        if store is None:
+            return
+        from headrace.store.reaping import reap
+
+        reap(store)
 
     def _beat(self) -> None:
         store = self.session.store

@@ -6,12 +6,13 @@ import hashlib
 import inspect
 import json
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from headrace.core.errors import InvalidParameter, ReservedArgumentError
+from headrace.core.errors import InvalidName, InvalidParameter, ReservedArgumentError
 from headrace.kernel_magic.options import RunOptions
 
 #: Names that calls reserve.
@@ -200,6 +201,31 @@ class FunctionDefinition(Definition):
                 else:
                     kwargs[name] = parameters[name]
         return tuple(args), kwargs
+
+
+_named: dict[tuple[str, str, str], tuple[str, weakref.ref[Any]]] = {}
+
+
+def claim_name(kind: str, name: str, handle: Any) -> None:
+    """Note that a name was given to a flow or task.
+
+    Raises
+    ------
+    InvalidName
+        Another function of the same module has it: their runs could not be told apart. In a notebook or the REPL, where
+        functions are written anew all the time, it is not.
+    """
+    fn = inspect.unwrap(handle.fn)
+    module, qualname = getattr(fn, "__module__", ""), getattr(fn, "__qualname__", "")
+    if "<" in qualname or not hasattr(sys.modules.get(module), "__file__"):
+        return
+    held = _named.get((kind, module, name))
+    if held is not None and held[0] != qualname and held[1]() is not None:
+        raise InvalidName(
+            f"Two {kind}s of {module} are named {name!r}: {held[0]} and {qualname}; give one of them another name.",
+            field="name",
+        )
+    _named[kind, module, name] = (qualname, weakref.ref(handle))
 
 
 @lru_cache(maxsize=1024)

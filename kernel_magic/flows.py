@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Ty
 
 from headrace.core.errors import InvalidOption
 from headrace.core.states import StateType
-from headrace.kernel_magic.definition import FunctionDefinition, importable
+from headrace.kernel_magic.definition import FunctionDefinition, claim_name, importable
 from headrace.kernel_magic.engine.calls import call
 from headrace.kernel_magic.engine.live import LiveRun, current
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
@@ -50,6 +50,8 @@ class Flow(Generic[P, R]):
         self._wrapped_in = kind
         self._set(cast("Callable[P, R]", inner), options or FlowOptions())
         functools.update_wrapper(self, inner)
+        if self.options.name is not None:
+            claim_name("flow", self.options.name, self)
 
     def _set(self, fn: Callable[P, R], options: FlowOptions) -> None:
         self.fn = fn

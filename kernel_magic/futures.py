@@ -20,6 +20,8 @@ _lock = threading.Lock()
 #: A thread that waits looks this often whether it is asked to end, seconds: an interrupt reaches a thread only
 #: when it runs Python code.
 SLICE_SECONDS = 0.2
+#: A flow whose limit has passed waits so long for what it submitted (0.5 s are promised for everything), seconds.
+LATE_SECONDS = 0.3
 
 
 class TaskFuture(Generic[R]):
@@ -259,9 +261,19 @@ def as_completed(futures: Iterable[TaskFuture[R]], timeout: float | None = None)
 
 
 def settle_all(run: LiveRun, outcome: Outcome) -> None:
-    """Wait for everything that a flow's body submitted; what it submitted before it was cancelled is cancelled."""
+    """Wait for everything that a flow's body submitted.
+
+    When the flow was cancelled or its limit has passed, what it submitted is
+    cancelled; a limit that has passed waits no longer than its promise allows.
+    """
     from headrace.kernel_magic.engine.outcome import Kind
 
+    if outcome.kind is Kind.TIMEOUT:
+        end_all(run)
+        deadline = time.monotonic() + LATE_SECONDS
+        for future in run.futures or ():
+            future._wait(max(0.0, deadline - time.monotonic()))
+        return
     index = 0
     while run.futures and index < len(run.futures):  # runs that end may have submitted more
         future = run.futures[index]
@@ -269,6 +281,12 @@ def settle_all(run: LiveRun, outcome: Outcome) -> None:
         if outcome.kind is Kind.CANCEL:
             future.cancel("the flow around it was cancelled")
         future._wait()
+
+
+def end_all(run: LiveRun) -> None:
+    """Cancel what a flow submitted: its limit has passed."""
+    for future in run.futures or ():
+        future.cancel("the time limit of the flow around it has passed")
 
 
 class _Wrapper(Generic[R]):

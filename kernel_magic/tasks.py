@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Ty
 from headrace.core.errors import InvalidOption
 from headrace.core.states import StateType
 from headrace.kernel_magic import resolve
-from headrace.kernel_magic.definition import FunctionDefinition, importable
+from headrace.kernel_magic.definition import FunctionDefinition, claim_name, importable
 from headrace.kernel_magic.engine.calls import call
 from headrace.kernel_magic.engine.deliver import deliver
 from headrace.kernel_magic.engine.live import LiveRun, current
@@ -55,6 +55,8 @@ class Task(Generic[P, R]):
         self._wrapped_in = kind
         self._set(cast("Callable[P, R]", inner), options or TaskOptions())
         functools.update_wrapper(self, inner)
+        if self.options.name is not None:
+            claim_name("task", self.options.name, self)
 
     def _set(self, fn: Callable[P, R], options: TaskOptions) -> None:
         self.fn = fn

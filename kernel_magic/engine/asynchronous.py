@@ -135,6 +135,12 @@ async def settle(run: LiveRun, outcome: Outcome) -> Outcome:
     """Await what a flow's body submitted, then look through what it returned."""
     from headrace.kernel_magic.engine.loops import ended
 
+    if outcome.kind is Kind.TIMEOUT and run.futures:
+        from headrace.kernel_magic.futures import LATE_SECONDS, end_all
+
+        end_all(run)
+        await asyncio.wait([asyncio.ensure_future(ended(f)) for f in run.futures], timeout=LATE_SECONDS)
+        return ending.conclude(run, outcome)
     index = 0
     while run.futures and index < len(run.futures):
         future = run.futures[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Callable
 
 _registered: int | None = None
@@ -16,6 +17,41 @@ def register() -> None:
     if _registered != os.getpid():
         _registered = os.getpid()
         atexit.register(_leave, os.getpid())
+
+
+class _Forked:
+    """Stands for this module in multiprocessing's list of what is told of a fork."""
+
+
+_FORKED = _Forked()
+
+
+def _before_fork() -> None:
+    """See that a child of `multiprocessing` writes what it recorded: it leaves without the interpreter's own exit."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _registered == os.getpid():
+        util.register_after_fork(_FORKED, _write_at_exit)
+
+
+def _write_at_exit(_: object) -> None:
+    util = sys.modules["multiprocessing.util"]
+    util.Finalize(None, _write, exitpriority=0)
+
+
+def _write() -> None:
+    from headrace.core.errors import StoreError
+    from headrace.kernel_magic.engine import session
+
+    here = session._session
+    if here is not None:
+        try:
+            here.recorder.flush()
+        except StoreError:  # the child ends; its parent finds its runs unfinished
+            return
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
 
 
 def before(wait: Callable[[], None]) -> None:

@@ -71,6 +71,8 @@ def bench(name: str) -> list[Row]:
         keep = ("PATH", "PYTHONPATH", "PYTHONSAFEPATH", "VIRTUAL_ENV", "LANG")
         environment = {k: os.environ[k] for k in keep if k in os.environ}
         environment |= {"HOME": home, "HEADRACE_DATA_DIR": f"{home}/headrace", "HEADRACE_RUNTIME_DIR": f"{home}/run"}
+        # The folder of a script is not searched where PYTHONSAFEPATH is set, as `make` does.
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE), environment.get("PYTHONPATH")]))
         command = [sys.executable, str(HERE / f"bench_{name}.py")]
         done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True)
     if done.returncode:

@@ -345,3 +345,20 @@ def test_a_call_that_does_not_fit_is_refused_before_anything_is_recorded(book: B
     with pytest.raises(InvalidOption, match="options by name"):
         task("name")  # type: ignore[call-overload]
     assert book.all() == []
+
+
+def test_two_functions_of_a_module_may_not_be_given_one_name() -> None:
+    import types
+
+    module = types.ModuleType("twins")
+    module.__file__ = "twins.py"
+    import sys
+
+    sys.modules["twins"] = module
+    source = "from headrace import flow\n@flow(name='same')\ndef first(): ...\n@flow(name='{}')\ndef second(): ...\n"
+    try:
+        exec(source.format("other"), module.__dict__)
+        with pytest.raises(UsageError, match="are named 'same': first and second"):
+            exec(source.format("same"), module.__dict__)
+    finally:
+        del sys.modules["twins"]

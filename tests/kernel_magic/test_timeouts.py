@@ -208,3 +208,21 @@ def test_a_timeout_is_retried(book: Book) -> None:
 
     assert parent() == "ok"
     assert book.states(book.one("flaky")) == ["Running", "AwaitingRetry", "Retrying", "Completed"]
+
+
+def test_a_flow_whose_limit_passes_ends_what_it_submitted(book: Book) -> None:
+    @task
+    def long() -> None:
+        for _ in range(2000):
+            time.sleep(0.01)
+
+    @flow(timeout_seconds=0.3)
+    def limited() -> None:
+        future = long.submit()
+        future.wait()
+
+    started = time.monotonic()
+    with pytest.raises(TaskTimeout):
+        limited()
+    assert time.monotonic() - started < 0.3 + LATE
+    until(lambda: book.one("long").state_name == "Cancelled")

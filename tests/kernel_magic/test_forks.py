@@ -1,0 +1,97 @@
+"""Forked children, and processes that end in odd ways: nothing is lost, nothing is written twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from engine_help import Book
+
+from headrace import flow, task
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+@task
+def work(n: int) -> int:
+    return n
+
+
+def in_child() -> None:
+    work(2)
+
+
+def test_a_forked_child_records_its_tasks_and_not_the_parents_again(book: Book) -> None:
+    @flow
+    def parent() -> int:
+        work(1)
+        child = multiprocessing.get_context("fork").Process(target=in_child)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        return work(3)
+
+    assert parent() == 3
+    runs = book.of("work")
+    assert sorted(run.parameters["n"] for run in runs) == [1, 2, 3]
+    assert {run.parent_id for run in runs} == {book.one("parent").id}
+    assert [book.states(run) for run in runs] == [["Running", "Completed"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("", 0), ("sys.exit(3)", 3), ("raise SystemExit('bye')", 1), ("raise RuntimeError('x')", 1)],
+)
+def test_what_was_submitted_and_logged_is_there_when_the_process_has_ended(
+    book: Book, tmp_path: Path, ending: str, code: int
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, time\n"
+        "from headrace import get_run_logger, task\n"
+        "@task\n"
+        "def slowly(n):\n"
+        "    time.sleep(0.3)\n"
+        "    get_run_logger().info('done %s', n)\n"
+        "    return n\n"
+        "slowly.submit(1)\n"
+        f"slowly.map([2, 3])\n{ending}\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    runs = book.of("slowly")
+    assert [run.state_name for run in runs] == ["Completed"] * 3
+    assert sorted(line for run in runs for line in book.lines(run)) == ["done 1", "done 2", "done 3"]
+
+
+def test_sys_exit_in_a_flow_fails_it_and_still_ends_the_process(book: Book, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nfrom headrace import flow\n@flow\ndef leaves():\n    sys.exit(4)\nleaves()\nprint('not reached')\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert book.one("leaves").state_name == "Failed"
+
+
+def test_flows_in_many_threads_at_once_are_all_recorded(book: Book) -> None:
+    @flow
+    def small(n: int) -> int:
+        return work(n)
+
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda n=n: found.append(small(n))) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == list(range(12))
+    assert [run.state_name for run in book.of("small")] == ["Completed"] * 12
+    assert len({run.parent_id for run in book.of("work")}) == 12
