@@ -38,13 +38,13 @@ def raises():
 
 
 ROWS = [
-    ("raises", raises, "Failed"),
+    ("raises", lambda: raises(), "Failed"),
     ("plain data", lambda: 5, "Completed"),
     ("nothing", lambda: None, "Completed"),
-    ("a failure that was looked at", swallowed, "Completed"),
+    ("a failure that was looked at", lambda: swallowed(), "Completed"),
     ("a failed state", lambda: p23_bad(return_state=True), "Failed"),
     ("a good future", lambda: p23_good.submit(), "Completed"),
-    ("a failed future", failed, "Failed"),
+    ("a failed future", lambda: failed(), "Failed"),
     ("a list of good and bad", lambda: [p23_good.submit(), failed()], "Failed"),
     ("a dict with a failed state", lambda: {"a": 1, "b": p23_bad(return_state=True)}, "Failed"),
     ("a tuple of data and a failed state", lambda: (1, p23_bad(return_state=True)), "Failed"),
