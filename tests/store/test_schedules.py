@@ -15,7 +15,7 @@ from headrace.core.launching import deployment_run
 from headrace.core.runs import RunFilter
 from headrace.core.states import StateType
 from headrace.store import Store
-from headrace.store.firing import Due, Firing
+from headrace.store.firing import Due, Firing, SlotWriter
 
 MINUTE = 60_000_000
 
@@ -104,6 +104,17 @@ def test_many_schedulers_at_once_make_one_run_a_slot(store: Store) -> None:
         made = list(threads.map(lambda _: fire(), range(4)))
     assert sum(made) == 30
     assert all(runs_of(store, s) == [MINUTE] for s in schedules)
+
+
+def test_without_the_guard_the_same_slots_would_run_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the tests: what they prove is the guard's work."""
+    monkeypatch.setattr(SlotWriter, "_standing", lambda self, connection, by_id: list(by_id.values()))
+    monkeypatch.setattr(SlotWriter, "_taken", lambda self, connection, firings: set())
+    deployment = make_deployment(store)
+    schedule = make_schedule(store, deployment)
+    for _ in range(2):
+        store.schedules.fire([firing(deployment, schedule, MINUTE)])
+    assert runs_of(store, schedule) == [MINUTE, MINUTE]
 
 
 def test_an_edit_meanwhile_wins_over_a_firing(store: Store) -> None:

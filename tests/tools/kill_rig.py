@@ -1,0 +1,398 @@
+"""The kill rig: schedulers, workers and runs' processes are killed at random or at every commit edge; then what is left is judged.
+
+The oracle is computed apart from what is tested: each schedule's slots are its anchor plus whole intervals. Every slot
+must have one row, every run one end, no run more executions than attempts, and nothing may be left running.
+
+`python tests/tools/kill_rig.py --kills 1000 [--seed N]` prints the figures and leaves with 1 where something was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+STUB = Path(__file__).parent / "kill_stub.py"
+#: Seconds between a schedule's slots.
+INTERVAL = 1.0
+WORKERS = 2
+#: After the last kill everything must have ended within so many seconds.
+SETTLE_SECONDS = 60.0
+#: A worker that a failpoint does not kill within so many seconds is killed from outside.
+EDGE_SECONDS = 3.0
+
+
+@dataclass
+class Verdict:
+    """What a trial came to."""
+
+    kills: int = 0
+    slots: int = 0
+    runs: int = 0
+    seconds: float = 0.0
+    states: Mapping[str, int] = field(default_factory=dict)
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+class Rig:
+    """One trial.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the store and everything else.
+    schedules : int
+    seed : int
+    workers : int, default 2
+    broken : bool, default False
+        The runs' processes do not look whether they got their attempt, so that the rig can show that it would see it.
+    """
+
+    def __init__(
+        self, folder: Path, *, schedules: int = 8, seed: int = 0, broken: bool = False, workers: int = WORKERS
+    ) -> None:
+        self.folder = folder
+        self.broken = broken
+        self.workers = workers
+        self.effects = folder / "effects"
+        self.chance = random.Random(seed)
+        self.count = schedules
+        self.children: list[int] = []
+        self.kills = 0
+        os.environ["HEADRACE_DATA_DIR"] = str(folder)
+        os.environ["HEADRACE_RUNTIME_DIR"] = str(folder / "runtime")
+        os.environ.pop("HEADRACE_DATABASE_URL", None)
+
+    def prepare(self) -> int:
+        """Make the store and its schedules; return their common anchor, µs."""
+        from headrace.core.deployments import Deployment, ScheduleRow
+        from headrace.core.ids import new_id
+        from headrace.core.settings import find_store, user_name
+        from headrace.store import Store, timetable
+
+        store = Store(find_store())
+        now = store.clock.now_us()
+        policies = [
+            {"overlap": "allow", "retries": 3},
+            {"overlap": "skip", "retries": 0},
+            {"overlap": "queue", "retries": 2, "catch_up": "all"},
+            {"overlap": "allow", "retries": 1, "catch_up": "all"},
+        ]
+        for number in range(self.count):
+            deployment = store.deployments.create(
+                Deployment(
+                    id=new_id(),
+                    name=f"d{number}",
+                    owner=user_name(),
+                    kind="flow",
+                    entrypoint="rig:work",
+                    **policies[number % len(policies)],
+                )
+            )
+            row = ScheduleRow(
+                id=new_id(),
+                deployment_id=deployment.id,
+                owner=user_name(),
+                kind="interval",
+                interval_seconds=INTERVAL,
+                anchor_at=now,
+            )
+            store.schedules.create(timetable.with_next(row, now))
+        store.close()
+        return now
+
+    def fork(self, failpoints: str = "") -> int:
+        """Start a process that is a worker with a scheduler in it; its imports are done already."""
+        pid = os.fork()
+        if pid:
+            self.children.append(pid)
+            return pid
+        try:
+            _work(self.effects, failpoints, self.broken)
+        finally:
+            os._exit(0)
+
+    def kill_one(self) -> None:
+        """Kill one of the workers or one of the runs' processes."""
+        victims = [pid for pid in self.children if _lives(pid)]
+        if self.chance.random() < 0.3:
+            victims = self.runs_processes() or victims
+        if victims:
+            pid = self.chance.choice(victims)
+            try:
+                os.kill(pid, signal.SIGKILL)
+                self.kills += 1
+            except ProcessLookupError:
+                pass
+
+    def runs_processes(self) -> list[int]:
+        """Return the ids of living processes of runs."""
+        import psutil
+
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if str(STUB) in words and str(self.effects) in words:
+                found.append(process.pid)
+        return found
+
+    def reap(self) -> None:
+        """Take note of children that ended."""
+        for pid in list(self.children):
+            if not _lives(pid):
+                self.children.remove(pid)
+
+    def stop(self) -> None:
+        """End every worker."""
+        for pid in self.children:
+            if _lives(pid):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 15
+        while any(_lives(pid) for pid in self.children) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in self.children:
+            if _lives(pid):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+    def disturb(self, kills: int, *, pause: tuple[float, float] = (0.03, 0.2)) -> None:
+        """Keep workers going and kill at random."""
+        while self.kills < kills:
+            self.reap()
+            while len(self.children) < self.workers:
+                self.fork()
+            time.sleep(self.chance.uniform(*pause))
+            self.kill_one()
+
+    def settle(self) -> float:
+        """Pause the schedules, let everything end, and return how long that took, seconds."""
+        from headrace.core.settings import find_store
+        from headrace.store import Store
+
+        store = Store(find_store())
+        for row in store.schedules.page(limit=1000):
+            self._pause(store, row)
+        begun = time.monotonic()
+        query = "SELECT count(*) FROM runs WHERE state_type NOT IN ('COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED')"
+        while time.monotonic() - begun < SETTLE_SECONDS:
+            self.reap()
+            while len(self.children) < self.workers:
+                self.fork()
+            with store.database.read() as connection:
+                if not connection.exec_driver_sql(query).scalar():
+                    break
+            time.sleep(0.1)
+        store.close()
+        return time.monotonic() - begun
+
+    def _pause(self, store: Any, row: Any) -> None:
+        from headrace.core.errors import Conflict
+
+        while True:
+            held = store.schedules.get(row.id)
+            try:
+                store.schedules.update(
+                    row.id, revision=held.revision, active=False, next_slot_at=held.next_slot_at, next_fire_at=None
+                )
+                return
+            except Conflict:
+                continue
+
+    def judge(self, anchor: int) -> Verdict:
+        """Compare what is there with what had to be."""
+        from headrace.core.settings import find_store
+        from headrace.store import Store
+
+        store = Store(find_store())
+        verdict = Verdict(kills=self.kills)
+        step = int(INTERVAL * 1_000_000)
+        with store.database.read() as connection:
+            runs = {
+                row[0]: row
+                for row in connection.exec_driver_sql(
+                    "SELECT id, state_type, attempt, max_attempts, schedule_id, slot_at FROM runs"
+                )
+            }
+            slots = connection.exec_driver_sql("SELECT schedule_id, slot_at, decision, run_id FROM slots").all()
+            schedules = connection.exec_driver_sql("SELECT id, next_slot_at FROM schedules").all()
+            if connection.exec_driver_sql("PRAGMA integrity_check").scalar() != "ok":
+                verdict.faults.append("the database is damaged")
+        by_schedule: dict[str, list[int]] = {row[0]: [] for row in schedules}
+        for schedule_id, slot_at, decision, run_id in slots:
+            by_schedule[schedule_id].append(slot_at)
+            if decision == "run" and (run_id not in runs or runs[run_id][5] != slot_at):
+                verdict.faults.append(f"slot {slot_at} of {schedule_id} names a run that is not there")
+        for schedule_id, following in schedules:
+            expected = list(range(anchor + step, following, step))
+            found = sorted(by_schedule[schedule_id])
+            missing = set(expected) - set(found)
+            # Slots older than the rows that are kept one by one share a row: the first of their stretch.
+            if missing and not _shared(found, missing):
+                verdict.faults.append(f"{len(missing)} slots of {schedule_id} have no row: {sorted(missing)[:3]}")
+            spurious = set(found) - set(expected)
+            if spurious:
+                verdict.faults.append(f"{len(spurious)} rows of {schedule_id} are no slots")
+        slotted = Counter((row[4], row[5]) for row in runs.values())
+        verdict.faults += [f"slot {key} ran {count} times" for key, count in slotted.items() if count > 1]
+        orphans = set(slotted) - {(s[0], s[1]) for s in slots}
+        verdict.faults += [f"run of slot {key} without the slot's row" for key in orphans]
+        executed = Counter(tuple(line.split()) for line in self._effects())
+        verdict.faults += [f"attempt {key} was executed {n} times" for key, n in executed.items() if n > 1]
+        for run_id, state, attempt, most, _, _ in runs.values():
+            if state not in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED"):
+                verdict.faults.append(f"run {run_id} is {state}")
+            if attempt > most:
+                verdict.faults.append(f"run {run_id} had {attempt} attempts of {most}")
+            if state == "COMPLETED" and (run_id, str(attempt)) not in executed:
+                verdict.faults.append(f"run {run_id} completed without having been executed")
+        if self.runs_processes():
+            verdict.faults.append(f"processes are left: {self.runs_processes()}")
+        verdict.slots, verdict.runs = len(slots), len(runs)
+        verdict.states = dict(Counter(row[1] for row in runs.values()))
+        verdict.attempts = dict(Counter(str(row[2]) for row in runs.values()))
+        store.close()
+        return verdict
+
+    def _effects(self) -> list[str]:
+        return self.effects.read_text().splitlines() if self.effects.exists() else []
+
+
+def _shared(found: list[int], missing: set[int]) -> bool:
+    """Return whether missing slots lie behind a row that says it stands for more."""
+    return bool(found) and min(missing) > min(found)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        return False
+
+
+def _work(effects: Path, points: str, broken: bool = False) -> None:
+    """Be a worker with a scheduler in it, as `python -m headrace.server.worker` is, with the stub for runs."""
+    import threading
+
+    from headrace.core import failpoints
+    from headrace.core.settings import user_name
+    from headrace.server.scheduler import Scheduler
+    from headrace.server.worker import command
+    from headrace.server.worker.worker import Worker
+    from headrace.store import get_store
+
+    failpoints._points = failpoints._parse(points)
+    if broken:
+        os.environ["KILL_STUB_UNFENCED"] = "1"
+    store = get_store()
+
+    def build(opened: Any, run: Any) -> command.Command:
+        folder = command.attempt_folder(opened.place.data_dir, run)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = str(opened.place.sqlite_path)
+        words = [sys.executable, "-S", str(STUB), path, run.id, str(run.attempt), str(effects)]
+        return command.Command(arguments=words, cwd="/", environment=dict(os.environ), folder=folder)
+
+    worker = Worker(store, pool="default", owner=user_name(), limit=4, build=build)
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop_event.set())
+    scheduler = Scheduler(store)
+    threading.Thread(target=scheduler.run, daemon=True).start()
+    worker.run()
+    scheduler.stop()
+
+
+def preload() -> None:
+    """Import what children need, so that a fork starts in milliseconds."""
+    import psutil  # noqa: F401
+    import sqlalchemy  # noqa: F401
+
+    import headrace.server.scheduler
+    import headrace.server.worker.worker
+    import headrace.store.deployments
+    import headrace.store.firing
+    import headrace.store.schedules
+    import headrace.store.workers  # noqa: F401
+
+
+def trial(
+    folder: Path, *, kills: int, seed: int, schedules: int = 8, broken: bool = False, workers: int = WORKERS
+) -> Verdict:
+    """Kill at random `kills` times and return the verdict."""
+    preload()
+    rig = Rig(folder, schedules=schedules, seed=seed, broken=broken, workers=workers)
+    begun = time.monotonic()
+    anchor = rig.prepare()
+    try:
+        rig.disturb(kills)
+        rig.settle()
+    finally:
+        rig.stop()
+    verdict = rig.judge(anchor)
+    return replace(verdict, seconds=round(time.monotonic() - begun, 1))
+
+
+def edges(folder: Path, points: str, *, rounds: int = 4, broken: bool = False) -> Verdict:
+    """Let workers die at a failpoint, one after another, and return the verdict."""
+    preload()
+    rig = Rig(folder, schedules=4, broken=broken)
+    begun = time.monotonic()
+    anchor = rig.prepare()
+    try:
+        for number in range(rounds):
+            pid = rig.fork(points.format(n=number + 1))
+            deadline = time.monotonic() + EDGE_SECONDS
+            while _lives(pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if _lives(pid):
+                os.kill(pid, signal.SIGKILL)
+            rig.kills += 1
+        rig.settle()
+    finally:
+        rig.stop()
+    verdict = rig.judge(anchor)
+    return replace(verdict, seconds=round(time.monotonic() - begun, 1))
+
+
+def main() -> int:
+    """Run a trial in a folder of its own and print its verdict as JSON."""
+    parser = argparse.ArgumentParser(description="Kill schedulers, workers and runs, and count what was lost.")
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--schedules", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--points", default="", help="failpoints instead of random kills, e.g. before_commit=kill@{n}")
+    parser.add_argument("--broken", action="store_true", help="take the fence of attempts out")
+    parser.add_argument("--delay", default="0", help="seconds before a run's process takes its attempt over")
+    parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--folder", default=None)
+    options = parser.parse_args()
+    os.environ["KILL_STUB_DELAY"] = options.delay
+    seed = random.randrange(10_000) if options.seed is None else options.seed
+    with tempfile.TemporaryDirectory(prefix="hr-rig-") as name:
+        folder = Path(options.folder or name)
+        if options.points:
+            verdict = edges(folder, options.points, broken=options.broken)
+        else:
+            verdict = trial(
+                folder,
+                kills=options.kills,
+                seed=seed,
+                schedules=options.schedules,
+                broken=options.broken,
+                workers=options.workers,
+            )
+    print(json.dumps({"seed": seed, **verdict.__dict__}))
+    return 1 if verdict.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

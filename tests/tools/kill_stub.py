@@ -1,0 +1,53 @@
+"""A run's process for the kill rig: standard library and core only, so that it starts in 50 ms.
+
+It does what real ones do at the edges: owner file, take-over by compare-and-set of its attempt, one line of effect,
+a fenced end. `python kill_stub.py DATABASE RUN_ID ATTEMPT EFFECTS`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+
+from headrace.store import liveness
+
+FINAL = "('COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED')"
+
+
+def main(database: str, run_id: str, attempt: str, effects: str) -> int:
+    me = liveness.owner_id()
+    # A slow import: the moment in which another worker may already have started the attempt once more.
+    time.sleep(float(os.environ.get("KILL_STUB_DELAY", "0")))
+    connection = sqlite3.connect(database, timeout=30, isolation_level=None)
+
+    def change(statement: str, *values: object) -> int:
+        connection.execute("BEGIN IMMEDIATE")
+        count = connection.execute(statement, values).rowcount
+        connection.execute("COMMIT")
+        return count
+
+    taken = change(
+        "UPDATE runs SET state_type = 'RUNNING', state_name = 'Running', owner_id = ?, pid = ?, started_at = ?"
+        " WHERE id = ? AND attempt = ? AND state_type IN ('PENDING', 'SCHEDULED')",
+        *(me, os.getpid(), time.time_ns() // 1000, run_id, int(attempt)),
+    )
+    if not taken and not os.environ.get("KILL_STUB_UNFENCED"):
+        return 75
+    handle = os.open(effects, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.write(handle, f"{run_id} {attempt}\n".encode())
+    os.close(handle)
+    print("worked", flush=True)
+    time.sleep(0.05)
+    change(
+        "UPDATE runs SET state_type = 'COMPLETED', state_name = 'Completed', ended_at = ?"
+        f" WHERE id = ? AND attempt = ? AND owner_id = ? AND state_type NOT IN {FINAL}",
+        *(time.time_ns() // 1000, run_id, int(attempt), me),
+    )
+    liveness.release()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:5]))
