@@ -1,0 +1,268 @@
+"""Real processes: the standalone server, its worker, runners and kernels; any of them may be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.process, pytest.mark.kernel]
+TOKEN = "a-token-for-tests"
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = what()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
+class Server:
+    """A standalone server in a process of its own."""
+
+    def __init__(self, root: Path, log: Path) -> None:
+        self.root, self.log = root, log
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        words = ["server", "start", "--port", "0", "--root", str(self.root), "--allow-root"]
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "headrace.cli.main", *words, f"--IdentityProvider.token={TOKEN}"],
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        runtime = Path(os.environ["JUPYTER_RUNTIME_DIR"])
+        info = wait_for(lambda: next(iter(runtime.glob(f"jpserver-{self.process.pid}.json")), None))
+        self.url = wait_for(lambda: _url(info))
+        wait_for(lambda: self.health()["status"] == "ok" if self.answers() else None)
+
+    def answers(self) -> bool:
+        try:
+            return self.health() is not None
+        except OSError:
+            return False
+
+    def health(self) -> Any:
+        return self.ask("GET", "/health")
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Send a request and return the answer's JSON."""
+        request = urllib.request.Request(f"{self.url}headrace/api{path}", method=method)
+        request.add_header("Authorization", f"token {TOKEN}")
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, data, timeout=20) as answer:
+            text = answer.read().decode()
+        return json.loads(text) if text else None
+
+    def run(self, run_id: str) -> Any:
+        return self.ask("GET", f"/runs/{run_id}")["run"]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=20)
+
+
+def _url(info: Path) -> str | None:
+    try:
+        return str(json.loads(info.read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    found = tmp_path / "root"
+    found.mkdir()
+    return found
+
+
+@pytest.fixture
+def server(data_dir: Path, root: Path, tmp_path: Path) -> Iterator[Server]:
+    """A running server; at the end nothing of it is left, the worker and its runs neither."""
+    found = Server(root, tmp_path / "server.log")
+    yield found
+    found.process.terminate()
+    for process in ours(data_dir):
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    found.process.wait(timeout=30)
+
+
+def ours(data_dir: Path) -> list[psutil.Process]:
+    """Return every process that works with this test's store, but this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("HEADRACE_DATA_DIR") == str(data_dir):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def of_kind(data_dir: Path, word: str) -> list[psutil.Process]:
+    return [p for p in ours(data_dir) if word in " ".join(p.cmdline()) and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def write(root: Path, *sources: str) -> None:
+    cells = [nbformat.v4.new_code_cell("n = 0", metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), root / "r.ipynb")
+
+
+def ended(server: Server, run_id: str, seconds: float = 90) -> Any:
+    def look() -> Any:
+        run = server.run(run_id)
+        return run if run["state_type"] in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED") else None
+
+    return wait_for(look, seconds)
+
+
+def test_a_run_outlives_the_server_that_was_asked_for_it(server: Server, root: Path, data_dir: Path) -> None:
+    write(
+        root,
+        "import time, os\nprint('begun')\ntime.sleep(4)",
+        "print('tokens', [k for k in os.environ if 'TOKEN' in k])",
+    )
+    run_id = server.ask("POST", "/runs", {"notebook": "r.ipynb", "parameters": {"n": 1}})["run"]["id"]
+    wait_for(lambda: "begun" in [line["message"] for line in server.ask("GET", f"/runs/{run_id}/logs")["lines"]])
+    server.kill()
+    assert of_kind(data_dir, "headrace.server.runner"), "the runner goes on"
+    server.start()
+    run = ended(server, run_id)
+    assert run["state_type"] == "COMPLETED"
+    lines = [line["message"] for line in server.ask("GET", f"/runs/{run_id}/logs")["lines"]]
+    assert lines == ["begun", "tokens []"]
+    outputs = server.ask("GET", f"/runs/{run_id}/outputs")["cells"]
+    assert len(outputs) == 3 or len(outputs) == 4
+    assert list((root / "r-runs").glob("*.ipynb"))
+
+
+def test_a_killed_worker_is_replaced_and_its_run_taken_over(server: Server, root: Path, data_dir: Path) -> None:
+    write(root, "import time\nfor i in range(8):\n    print(i, flush=True)\n    time.sleep(0.5)")
+    run_id = server.ask("POST", "/runs", {"notebook": "r.ipynb"})["run"]["id"]
+    wait_for(lambda: server.ask("GET", f"/runs/{run_id}/logs")["total"] >= 2)
+    of_kind(data_dir, "headrace.server.worker")[0].kill()
+    second = server.ask("POST", "/runs", {"notebook": "r.ipynb", "name": "second"})["run"]["id"]
+    assert ended(server, run_id)["state_type"] == "COMPLETED"
+    assert server.ask("GET", f"/runs/{run_id}/logs")["total"] == 8
+    assert server.run(run_id)["attempt"] == 1
+    server.ask("POST", f"/runs/{second}/cancel", {})
+    assert ended(server, second)["state_type"] in ("CANCELLED", "COMPLETED")
+
+
+@pytest.mark.parametrize("victim", ["headrace.server.runner", "ipykernel"])
+def test_a_killed_runner_or_kernel_is_a_crash_and_leaves_no_process(
+    server: Server, root: Path, data_dir: Path, victim: str
+) -> None:
+    write(root, "import time\nprint('begun', flush=True)\ntime.sleep(60)")
+    run_id = server.ask("POST", "/runs", {"notebook": "r.ipynb"})["run"]["id"]
+    wait_for(lambda: server.ask("GET", f"/runs/{run_id}/logs")["total"] >= 1)
+    of_kind(data_dir, victim)[0].kill()
+    killed = time.monotonic()
+    run = ended(server, run_id)
+    assert run["state_type"] == "CRASHED"
+    assert run["state_message"]
+    assert time.monotonic() - killed < 10
+    wait_for(lambda: not of_kind(data_dir, "ipykernel") and not of_kind(data_dir, "headrace.server.runner"), 5)
+    cells = server.ask("GET", f"/runs/{run_id}/graph")["nodes"]
+    assert all(cell["state_type"] in ("COMPLETED", "CRASHED", "CANCELLED") for cell in cells)
+
+
+def test_a_cancelled_notebook_is_cancelled_and_its_kernel_gone(server: Server, root: Path, data_dir: Path) -> None:
+    write(root, "import time\nprint('begun', flush=True)\ntime.sleep(60)", "print('never')")
+    run_id = server.ask("POST", "/runs", {"notebook": "r.ipynb"})["run"]["id"]
+    wait_for(lambda: server.ask("GET", f"/runs/{run_id}/logs")["total"] >= 1)
+    server.ask("POST", f"/runs/{run_id}/cancel", {})
+    asked = time.monotonic()
+    assert ended(server, run_id)["state_type"] == "CANCELLED"
+    assert time.monotonic() - asked < 10
+    wait_for(lambda: not of_kind(data_dir, "ipykernel"), 5)
+
+
+def test_a_schedule_fires_with_the_server_gone(server: Server, root: Path, data_dir: Path) -> None:
+    write(root, "print(n)")
+    body = {"notebook": "r.ipynb", "interval_seconds": 2, "parameters": {"n": 7}}
+    schedule = server.ask("POST", "/schedules", body)["schedule"]
+    wait_for(lambda: of_kind(data_dir, "headrace.server.worker"))
+    wait_for(lambda: server.ask("GET", "/workers")["fires_when_closed"])
+    server.kill()
+    fired = len(_slots(data_dir, schedule["id"]))
+    wait_for(lambda: len(_slots(data_dir, schedule["id"])) >= fired + 2, 20)
+    server.start()
+    server.ask("POST", f"/schedules/{schedule['id']}/pause", {})
+    runs = server.ask("GET", f"/runs?schedule_id={schedule['id']}")["runs"]
+    assert ended(server, runs[-1]["id"])["state_type"] == "COMPLETED"
+    late = [r for r in runs if r["slot_at"] and _seconds(r["created_at"]) - _seconds(r["slot_at"]) > 1.0]
+    assert len(late) <= 1
+
+
+def _slots(data_dir: Path, schedule_id: str) -> list[Any]:
+    import sqlite3
+
+    connection = sqlite3.connect(data_dir / "headrace.db", timeout=10)
+    try:
+        return connection.execute("SELECT slot_at FROM slots WHERE schedule_id = ?", (schedule_id,)).fetchall()
+    finally:
+        connection.close()
+
+
+def _seconds(text: str) -> float:
+    from headrace.core.clock import parse_iso
+
+    return parse_iso(text) / 1_000_000
+
+
+def test_sigterm_ends_the_server_within_seconds_and_leaves_the_worker(
+    server: Server, root: Path, data_dir: Path
+) -> None:
+    write(root, "print(1)")
+    run_id = server.ask("POST", "/runs", {"notebook": "r.ipynb"})["run"]["id"]
+    ended(server, run_id)
+    begun = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(timeout=20)
+    assert time.monotonic() - begun < 10
+    worker = of_kind(data_dir, "headrace.server.worker")
+    assert worker
+    worker[0].terminate()
+    worker[0].wait(timeout=15)
+
+
+def test_the_same_double_click_makes_one_run(server: Server, root: Path) -> None:
+    write(root, "print(1)")
+    body = {"notebook": "r.ipynb"}
+    first = server.ask("POST", "/runs", body, Idempotency_Key="k1")["run"]["id"]
+    again = server.ask("POST", "/runs", body, Idempotency_Key="k1")["run"]["id"]
+    assert first == again
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        server.ask("POST", "/runs", {**body, "name": "x"}, Idempotency_Key="k1")
+    assert caught.value.code == 409
+    caught.value.close()
+    server.ask("POST", f"/runs/{first}/cancel", {})
