@@ -9,6 +9,7 @@ A row that cannot be computed is set aside with its error and harms no other.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Schedules in one transaction: 10,000 due at once take 20, and other writers get their turn between.
 BATCH = 500
+#: In how many places schedulers may begin while a full batch is due.
+SPREAD = 4
 #: With nothing scheduled the store is asked again after so long even if nothing seemed to change, seconds.
 REST_SECONDS = 60.0
 log = logging.getLogger("headrace.scheduler")
@@ -47,6 +50,7 @@ class Scheduler:
         self._batch = batch
         self._clock = store.clock
         self._stop = threading.Event()
+        self._chance = random.Random()
         self._watcher = Watcher(store.database, eager=False)
         self.next_due: int | None = None
         self.is_alive = False
@@ -93,15 +97,19 @@ class Scheduler:
             The runs that were made.
         """
         made: list[Run] = []
+        skip = 0
         while not self._stop.is_set():
             now = self._clock.now_us()
-            due = self._store.schedules.due(now, limit=self._batch)
-            if not due:
+            due = self._store.schedules.due(now, limit=self._batch, skip=skip)
+            if not due and not skip:
                 break
             firings = [f for schedule, deployment in due if (f := self._plan(schedule, deployment, now)) is not None]
-            made += self._store.schedules.fire(firings)
-            if len(due) < self._batch:
+            if firings:
+                made += self._store.schedules.fire(firings)
+            if len(due) < self._batch and not skip:
                 break
+            # Where thousands are due at once, schedulers that begin at different places do not do each other's work.
+            skip = self._batch * self._chance.randrange(SPREAD) if len(due) == self._batch else 0
         return made
 
     def _plan(self, schedule: ScheduleRow, deployment: Deployment | None, now: int) -> Firing | None:
@@ -161,6 +169,7 @@ def slot_run(
         now=now,
         schedule=schedule,
         slot_at=slot_at,
+        interval_start_at=timetable.previous_slot(schedule, slot_at),
         trigger=trigger,
         name=f"{deployment.name} {_shown(slot_at)}",
     )

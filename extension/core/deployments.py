@@ -266,6 +266,12 @@ class Pool:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+_columns: dict[type, tuple[str, ...]] = {}
+
+
 def columns(record: type) -> tuple[str, ...]:
     """Return the column names of one of this module's records."""
-    return tuple(f.name for f in fields(record))
+    found = _columns.get(record)
+    if found is None:
+        found = _columns[record] = tuple(f.name for f in fields(record))
+    return found

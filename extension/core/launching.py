@@ -10,13 +10,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+from headrace.core.clock import instant
 from headrace.core.deployments import DEFAULT_POOL, Deployment, ScheduleRow
-from headrace.core.errors import Conflict
+from headrace.core.errors import Conflict, InvalidParameter
 from headrace.core.ids import new_id
+from headrace.core.parameters.jsonable import json_safe
+from headrace.core.parameters.templates import check, papermill_facts, render, resolve_values
 from headrace.core.runs import Run, RunKind
+from headrace.core.schedules.zones import find_zone
 from headrace.core.states import StateType
 
 #: The limit of a scheduled run that names none, seconds: 24 hours (DESIGN.md, "States"; it stands in the form).
@@ -27,6 +32,8 @@ _LAUNCHED = (
     *("timeout_seconds", "cell_timeout_seconds", "retry_delay_seconds"),
 )
 LAUNCH = "launch"
+#: Tokens that a run fills beside its parameters.
+TOKENS = ("run_id", "run_name", "scheduled_at", "interval_start", "interval_end", "notebook")
 
 
 def new_run(
@@ -99,11 +106,12 @@ def deployment_run(
     parameters: Mapping[str, Any] | None = None,
     schedule: ScheduleRow | None = None,
     slot_at: int | None = None,
+    interval_start_at: int | None = None,
     trigger: str = "deployment",
     scheduled_at: int | None = None,
     **fields: Any,
 ) -> Run:
-    """Return a run of a deployment.
+    """Return a run of a deployment, the tokens of its default parameters and of its output path filled.
 
     Parameters
     ----------
@@ -113,27 +121,28 @@ def deployment_run(
         Over the deployment's and the schedule's own.
     schedule : ScheduleRow or None
         The schedule that fires, with `slot_at`, its due time in µs.
+    interval_start_at : int or None, µs
+        The slot before: the stretch of time that the run stands for begins there and ends at `slot_at`.
     trigger : str, default "deployment"
     scheduled_at : int or None, default now
     **fields
         Further fields of the run (`name`, `tags`, `idempotency_key` …).
     """
-    launch = {key: getattr(deployment, key) for key in _LAUNCHED}
+    launch: dict[str, Any] = {key: getattr(deployment, key) for key in _LAUNCHED}
     if schedule is not None and launch["timeout_seconds"] is None:
         launch["timeout_seconds"] = SCHEDULED_TIMEOUT_SECONDS
     notebook = deployment.kind == "notebook"
-    merged = {**deployment.parameters, **(schedule.parameters if schedule else {}), **(parameters or {})}
+    launch.update(interval_start_at=interval_start_at, interval_end_at=slot_at)
     fields.setdefault("tags", deployment.tags)
     fields.setdefault("pool", deployment.pool)
     fields.setdefault("priority", deployment.priority)
     fields.setdefault("retries", deployment.retries)
-    return new_run(
+    run = new_run(
         owner=deployment.owner,
         now=now,
         kind=RunKind.NOTEBOOK if notebook else RunKind.FLOW,
         definition=(deployment.notebook_path if notebook else deployment.entrypoint) or deployment.name,
         launch=launch,
-        parameters=merged,
         scheduled_at=scheduled_at,
         trigger=trigger,
         notebook_path=deployment.notebook_path,
@@ -142,6 +151,93 @@ def deployment_run(
         slot_at=slot_at,
         **fields,
     )
+    defaults = {**deployment.parameters, **(schedule.parameters if schedule else {})}
+    zone = schedule.timezone if schedule else "UTC"
+    return fill_tokens(run, defaults, parameters or {}, zone=zone)
+
+
+def token_facts(run: Run, zone: str = "UTC") -> dict[str, Any]:
+    """Return what the tokens of parameters and paths may name beside earlier parameters.
+
+    Parameters
+    ----------
+    run : Run
+    zone : str, default "UTC"
+        IANA name: times are told on the clocks of the schedule's own zone.
+    """
+    launch = run.details[LAUNCH]
+    place = find_zone(zone)
+
+    def moment(us: int | None) -> datetime | None:
+        return None if us is None else instant(us).astimezone(place)
+
+    due = run.slot_at if run.slot_at is not None else run.scheduled_at
+    return {
+        "run_id": run.id,
+        "run_name": run.name,
+        "scheduled_at": moment(due),
+        "interval_start": moment(launch.get("interval_start_at")),
+        "interval_end": moment(launch.get("interval_end_at")),
+        "notebook": PurePath(run.notebook_path).stem if run.notebook_path else None,
+        **papermill_facts(instant(run.created_at), run.id),
+    }
+
+
+def fill_tokens(run: Run, defaults: Mapping[str, Any], given: Mapping[str, Any], *, zone: str = "UTC") -> Run:
+    """Return a run with its parameters: the defaults with their tokens filled, under the values that were given.
+
+    Parameters
+    ----------
+    run : Run
+    defaults : mapping
+        Of the deployment and the schedule; may hold tokens such as `{scheduled_at:%Y-%m}`.
+    given : mapping
+        Values of this run alone, taken as they are.
+    zone : str, default "UTC"
+
+    Raises
+    ------
+    InvalidParameter
+        A token is unknown or has no value in this run.
+    """
+    launch = dict(run.details[LAUNCH])
+    templated = [n for n, v in defaults.items() if n not in given and isinstance(v, str) and ("{" in v or "}" in v)]
+    output = launch.get("output_path")
+    if not templated and not (isinstance(output, str) and "{" in output):
+        return replace(run, parameters={**defaults, **given})
+    facts = token_facts(run, zone)
+    filled = resolve_values({n: v for n, v in defaults.items() if n not in given}, facts)
+    parameters = {**{n: json_safe(v) for n, v in filled.items()}, **given}
+    if templated:
+        launch["templated"] = templated
+    if isinstance(output, str):
+        # What is filled is no template any more, for the runner fills paths too.
+        path = render(output, {**parameters, **facts}, path=True)
+        launch["output_path"] = path.replace("{", "{{").replace("}", "}}")
+    return replace(run, parameters=parameters, details={**run.details, LAUNCH: launch})
+
+
+def check_tokens(deployment: Deployment, schedule_parameters: Mapping[str, Any] | None = None) -> None:
+    """Refuse tokens that no run could fill, when a deployment or a schedule is saved.
+
+    Raises
+    ------
+    InvalidParameter
+        With the parameter's name.
+    """
+    known: list[str] = list(TOKENS)
+    for name, value in {**deployment.parameters, **(schedule_parameters or {})}.items():
+        if isinstance(value, str):
+            try:
+                check(value, known)
+            except InvalidParameter as error:
+                raise InvalidParameter(f"parameter {name!r}: {error.message}", field=name) from error
+        known.append(name)
+    if deployment.output_path:
+        try:
+            check(deployment.output_path, known)
+        except InvalidParameter as error:
+            raise InvalidParameter(f"output_path: {error.message}", field="output_path") from error
 
 
 def run_again(run: Run, *, now: int, parameters: Mapping[str, Any] | None = None, resume: bool = False) -> Run:

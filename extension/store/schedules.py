@@ -188,11 +188,11 @@ class Schedules:
             value = connection.execute(sa.select(sa.func.min(t.schedules.c.next_fire_at)).where(_DUE)).scalar()
         return None if value is None else int(value)
 
-    def due(self, now: int, *, limit: int = 500) -> list[tuple[ScheduleRow, Deployment | None]]:
-        """Return schedules whose time has come, longest due first, with their deployments."""
+    def due(self, now: int, *, limit: int = 500, skip: int = 0) -> list[tuple[ScheduleRow, Deployment | None]]:
+        """Return schedules whose time has come, longest due first (but for `skip` of them), with their deployments."""
         query = sa.select(t.schedules).where(_DUE, t.schedules.c.next_fire_at <= now)
         with self._db.read() as connection:
-            rows = connection.execute(query.order_by(t.schedules.c.next_fire_at).limit(limit)).all()
+            rows = connection.execute(query.order_by(t.schedules.c.next_fire_at).limit(limit).offset(skip)).all()
             schedules = [record_of(ScheduleRow, row) for row in rows]
             found: dict[str, Deployment] = {}
             ids = sorted({s.deployment_id for s in schedules})

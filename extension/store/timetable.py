@@ -39,6 +39,8 @@ _OF_KIND = {
     "rrule": ("rrule",),
     "once": ("at",),
 }
+#: µs: 400 days.
+_LOOK_BACK = 400 * 86_400_000_000
 #: Schedules of one expression share their slots: 10,000 of them cost one computation.
 _CACHED = 4096
 
@@ -189,8 +191,7 @@ def come(row: ScheduleRow, now: int, *, limit: int) -> Missed:
     limit : int
     """
     first = row.next_slot_at if row.next_slot_at is not None else now
-    schedule, end_at = schedule_of(row), None if row.end_at is None else instant(row.end_at)
-    found = slots.missed(schedule, instant(first - 1), instant(now), limit, end_at=end_at)
+    found = _missed(schedule_of(row), first - 1, now, limit, row.end_at)
     if not row.jitter_seconds:
         return found
     due = []
@@ -201,9 +202,33 @@ def come(row: ScheduleRow, now: int, *, limit: int) -> Missed:
     return replace(found, slots=tuple(due))
 
 
+@lru_cache(maxsize=_CACHED)
+def _missed(schedule: Schedule, last: int, now: int, limit: int, end_at: int | None) -> Missed:
+    end = None if end_at is None else instant(end_at)
+    return slots.missed(schedule, instant(last), instant(now), limit, end_at=end)
+
+
+def previous_slot(row: ScheduleRow, slot_at: int) -> int | None:
+    """Return the slot before a slot, µs: with it begins the stretch of time that the slot stands for.
+
+    None where there is none within 400 days (longer than every rule of a year).
+    """
+    last = row.last_slot_at
+    if last is not None and last < slot_at and _next(schedule_of(row), last) == slot_at:
+        return last
+    return _previous(schedule_of(row), slot_at)
+
+
+@lru_cache(maxsize=_CACHED)
+def _previous(schedule: Schedule, slot_at: int) -> int | None:
+    before = slots.missed(schedule, instant(max(0, slot_at - _LOOK_BACK)), instant(slot_at - 1), 1).slots
+    return micros(before[-1]) if before else None
+
+
 def period_seconds(row: ScheduleRow, slot_at: int) -> float:
     """Return the time from a slot to the next one, seconds; infinite when it is the last."""
-    return slots.period_seconds(schedule_of(row), instant(slot_at))
+    following = _next(schedule_of(row), slot_at)
+    return float("inf") if following is None else (following - slot_at) / 1_000_000
 
 
 def check_fires(row: ScheduleRow, now: int) -> None:

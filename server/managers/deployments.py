@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import NotFound, UsageError
 from headrace.core.ids import is_id, new_id
+from headrace.core.launching import check_tokens
 from headrace.core.runs import Run
 from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
 from headrace.server.scheduler import slot_run
@@ -140,17 +141,32 @@ class DeploymentsManager:
             raise UsageError(f"entrypoint: {place!r} is no module's name.", field="entrypoint")
         return text
 
-    def check_parameters(self, deployment: Deployment, parameters: Mapping[str, Any]) -> None:
+    def check_parameters(
+        self, deployment: Deployment, parameters: Mapping[str, Any], *, defaults: bool = False
+    ) -> None:
         """Refuse parameters that the deployment's notebook does not take.
+
+        Parameters
+        ----------
+        deployment : Deployment
+        parameters : mapping
+        defaults : bool, default False
+            They are kept with the deployment or a schedule, so that they may hold tokens.
 
         Raises
         ------
         InvalidParameter
         """
-        if not parameters or deployment.notebook_path is None:
+        templated: set[str] = set()
+        if defaults:
+            check_tokens(deployment, parameters)
+            templated = {name for name, value in parameters.items() if isinstance(value, str) and "{" in value}
+        if not parameters or deployment.notebook_path is None or not os.path.isfile(deployment.notebook_path):
             return
-        if os.path.isfile(deployment.notebook_path):
-            self._services.notebooks.check_values(deployment.notebook_path, parameters, complete=False)
+        # What tokens will fill is text until then: only the name can be checked.
+        self._services.notebooks.check_names(deployment.notebook_path, templated)
+        plain = {name: value for name, value in parameters.items() if name not in templated}
+        self._services.notebooks.check_values(deployment.notebook_path, plain, complete=False)
 
     def _fields(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return a deployment's fields from a request's: what runs, where, under which policies."""
@@ -196,9 +212,9 @@ class DeploymentsManager:
         """
         fields = self._fields(body)
         deployment = Deployment(id=new_id(), name=body["name"], owner=self._services.owner, **fields)
-        self.check_parameters(deployment, deployment.parameters)
+        self.check_parameters(deployment, deployment.parameters, defaults=True)
         for item in body.get("schedules", ()):
-            self.check_parameters(deployment, item.get("parameters") or {})
+            self.check_parameters(deployment, item.get("parameters") or {}, defaults=True)
         pinned: dict[str, Any] = {}
         self._pin(pinned, body.get("source"), deployment.notebook_path, keep=keep)
         return replace(deployment, **pinned)
@@ -269,8 +285,8 @@ class DeploymentsManager:
         path = changes.get("notebook_path", held.notebook_path)
         self._pin(changes, body.get("source") or (held.source_mode if "notebook" in body else None), path)
         new = replace(held, **changes)
-        if "parameters" in changes:
-            self.check_parameters(new, new.parameters)
+        if {"parameters", "output_path"} & changes.keys():
+            self.check_parameters(new, new.parameters, defaults=True)
         made = self._services.store.deployments.update(deployment_id, revision=body.get("revision"), **changes)
         if made.paused != held.paused:
             self._set_next_times(made)

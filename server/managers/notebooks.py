@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,21 @@ class NotebooksManager:
         InvalidParameter, InvalidNotebook
         """
         prepare(inspect_file(path).parameters, values, complete=complete)
+
+    def check_names(self, path: str, names: Iterable[str]) -> None:
+        """Refuse names of parameters that a notebook does not declare.
+
+        Raises
+        ------
+        InvalidParameter, InvalidNotebook
+        """
+        declared = inspect_file(path).parameters
+        if declared is None:
+            return
+        known = {parameter.name for parameter in declared}
+        unknown = {name: None for name in names if name not in known}
+        if unknown:
+            prepare(declared, unknown, complete=False)
 
     def check_run(self, path: str, values: Mapping[str, Any], kernel_name: str | None) -> None:
         """Refuse a run of a notebook that cannot begin.

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from headrace.core.clock import instant, iso
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import HeadraceError, NotFound
+from headrace.core.launching import deployment_run
 from headrace.core.schedules import describe
 from headrace.core.wire_deployments import schedule_to_wire, slot_to_wire
 from headrace.store import timetable
@@ -102,7 +103,7 @@ class SchedulesManager:
             deployment = self._services.deployments.get(body["deployment_id"])
         else:
             deployment = self._services.deployments.of_notebook(body["notebook"], body)
-        self._services.deployments.check_parameters(deployment, body.get("parameters") or {})
+        self._services.deployments.check_parameters(deployment, body.get("parameters") or {}, defaults=True)
         row = timetable.build_row(body, deployment_id=deployment.id, owner=deployment.owner, now=now)
         if deployment.paused:
             row = replace(row, next_slot_at=None, next_fire_at=None)
@@ -135,7 +136,7 @@ class SchedulesManager:
         if fields["kind"] == "interval" and body.get("anchor_at") is None:
             fields["anchor_at"] = held.anchor_at or self._services.store.clock.now_us()
         deployment = self._services.deployments.get(held.deployment_id)
-        self._services.deployments.check_parameters(deployment, fields["parameters"])
+        self._services.deployments.check_parameters(deployment, fields["parameters"], defaults=True)
         row = replace(held, **fields, slug=body.get("slug", held.slug))
         now = self._services.store.clock.now_us()
         if row.active:
@@ -176,11 +177,19 @@ class SchedulesManager:
         row = timetable.build_row({**body, "active": True}, deployment_id="", owner="", now=now)
         slots = list(islice(timetable.slots_after(row, now), PREVIEWED))
         zone = ZoneInfo(row.timezone)
-        return {
+        found: dict[str, Any] = {
             "sentence": describe(timetable.schedule_of(row)),
             "fires": [iso(slot) for slot in slots],
             "wall": [instant(slot).astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z") for slot in slots],
         }
+        if row.parameters:
+            nothing = Deployment(id="", name="preview")
+            runs = [
+                deployment_run(nothing, now=now, schedule=row, slot_at=slot, interval_start_at=previous)
+                for slot, previous in zip(slots, [timetable.previous_slot(row, slots[0]), *slots], strict=False)
+            ]
+            found["parameters"] = [dict(run.parameters) for run in runs]
+        return found
 
     def slots(self, schedule_id: str, query: Mapping[str, Any]) -> dict[str, Any]:
         """Return what became of a schedule's slots, newest first."""

@@ -118,7 +118,7 @@ def notebook_spec(run: Run, launch: Mapping[str, Any], source: str) -> dict[str,
     delay = launch.get("retry_delay_seconds")
     spec: dict[str, Any] = {
         "input_path": source,
-        "parameters": dict(run.parameters),
+        "parameters": typed(run, launch, source),
         "retries": run.max_attempts - 1,
         "retry_delay_seconds": delay if isinstance(delay, int | float) else None,
         "name": run.name,
@@ -137,6 +137,19 @@ def notebook_spec(run: Run, launch: Mapping[str, Any], source: str) -> dict[str,
         stem = run.notebook_path.removesuffix(".ipynb")
         spec["output_path"] = f"{stem}-runs/{run.id}.ipynb"
     return {name: value for name, value in spec.items() if value not in (None, (), [], {})}
+
+
+def typed(run: Run, launch: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return a run's parameters; those that tokens filled are text, and are read as the notebook declares them."""
+    names = set(launch.get("templated") or ()) & run.parameters.keys()
+    if not names:
+        return dict(run.parameters)
+    from headrace.core.parameters import coerce
+    from headrace.server.inspection import inspect_notebook_file
+
+    declared = [p for p in inspect_notebook_file(source).parameters or () if p.name in names]
+    filled = {name: run.parameters[name] for name in names}
+    return {**run.parameters, **coerce(declared, filled, source=dict.fromkeys(names, "cli"))}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -223,3 +223,30 @@ async def test_a_deployment_that_cannot_be_is_refused_and_nothing_is_stored(
     code, answer = await api("POST", "/deployments", {"name": "n", "notebook": "r.ipynb", **body})
     assert (code, answer["errors"][0]["field"]) == (422, field), answer
     assert services.store.deployments.page() == []
+
+
+async def test_tokens_are_previewed_checked_and_stored_resolved(
+    api: Api, services: Services, write_notebook: Any
+) -> None:
+    from server_help import until
+
+    write_notebook("r.ipynb", parameters="day: int = 1\nlabel = ''")
+    _, shown = await api(
+        "POST", "/schedules/preview", {"cron": "0 6 * * *", "parameters": {"day": "{scheduled_at:%d}", "label": "x"}}
+    )
+    assert [len(p["day"]) for p in shown["parameters"]] == [2] * 5
+    code, answer = await api(
+        "POST", "/schedules", {"notebook": "r.ipynb", "interval_seconds": 1, "parameters": {"day": "{scheduled:%d}"}}
+    )
+    assert (code, answer["errors"][0]["field"]) == (422, "day")
+    body = {"notebook": "r.ipynb", "interval_seconds": 1, "parameters": {"day": "{scheduled_at:%d}"}}
+    code, made = await api("POST", "/schedules", body)
+    assert code == 201, made
+    runs = await until(lambda: services.store.runs.page()[0])
+    assert runs[0].parameters["day"].isdigit()
+    assert runs[0].details["launch"]["interval_end_at"] == runs[0].slot_at
+    from headrace.server.worker.command import notebook_spec
+
+    spec = notebook_spec(runs[0], runs[0].details["launch"], runs[0].notebook_path or "")
+    assert spec["parameters"]["day"] == int(runs[0].parameters["day"])
+    await api("POST", f"/schedules/{made['schedule']['id']}/pause", {})
