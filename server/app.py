@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,16 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
             pools=tuple(part.strip() for part in self.pools.split(",") if part.strip()),
         )
         self.hub = Hub(self.services)
-        self.services.background = Background(self.services, start_workers=self.start_workers)
+        self.services.background = Background(
+            self.services, start_workers=self.start_workers, on_activity=self._note_activity
+        )
         self.services.background.start()
+
+    def _note_activity(self) -> None:
+        """Say that something goes on here: an idle panel does not count, a run does."""
+        assert self.serverapp is not None
+        times = self.serverapp.web_app.settings.setdefault("last_activity_times", {})
+        times["headrace"] = datetime.now(timezone.utc)
 
     def initialize_handlers(self) -> None:
         """Register every route of the table, the stream and the page."""

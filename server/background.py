@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from headrace.core.deployments import DEFAULT_POOL
 from headrace.core.errors import StoreError, one_line
+from headrace.server import metrics
 from headrace.store.peek import is_needed
 
 if TYPE_CHECKING:
     from headrace.server.scheduler import Scheduler
     from headrace.server.services import Services
+    from headrace.store import Store
 
 #: How often the dead are looked for and workers are counted, seconds.
 LOOK_SECONDS = 2.0
@@ -36,9 +39,13 @@ class Background:
     services : Services
     start_workers : bool, default True
         Start a detached worker where one is needed and none is alive.
+    on_activity : callable () or None, default None
+        Called now and then while runs are on.
     """
 
-    def __init__(self, services: Services, *, start_workers: bool = True) -> None:
+    def __init__(
+        self, services: Services, *, start_workers: bool = True, on_activity: Callable[[], None] | None = None
+    ) -> None:
         self._services = services
         self._start_workers = start_workers
         self._stop = threading.Event()
@@ -47,6 +54,8 @@ class Background:
         self._scheduler: Scheduler | None = None
         self._scheduling: threading.Thread | None = None
         self._started: dict[str, float] = {}
+        self._on_activity = on_activity
+        self._told = -metrics.EVERY_SECONDS
 
     @property
     def scheduler_is_alive(self) -> bool:
@@ -100,8 +109,28 @@ class Background:
             self._scheduling = threading.Thread(target=self._scheduler.run, name="headrace-scheduler", daemon=True)
             self._scheduling.start()
         Reaper(store).reap()
+        self._tell(store)
         if self._start_workers:
             self._see_to_workers()
+
+    def _tell(self, store: Store) -> None:
+        """Tell Jupyter (and so the hub's culler) that runs are on, and set the metrics."""
+        now = store.clock.monotonic()
+        if now - self._told < metrics.EVERY_SECONDS:
+            return
+        self._told = now
+        owner = self._services.owner
+        counts = store.overview.counts(owner=owner)
+        if counts["running"] and self._on_activity is not None:
+            self._on_activity()
+        following = store.schedules.next_due()
+        metrics.set_gauges(
+            {
+                **counts,
+                "workers": len(store.workers.alive(owner=owner)),
+                "next_fire": 0 if following is None else following / 1_000_000,
+            }
+        )
 
     def _see_to_workers(self) -> None:
         """Start a worker for each pool in which something waits, and one for the schedules."""

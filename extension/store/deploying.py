@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.deployments import Deployment, ScheduleRow
+from headrace.core.errors import Conflict, NotFound, UsageError
 from headrace.core.launching import deployment_run
 from headrace.core.runs import Run
 from headrace.store import timetable
@@ -136,6 +137,62 @@ def _is_same(row: ScheduleRow, wanted: ScheduleRow, body: Mapping[str, Any]) -> 
     if any(getattr(row, name) != getattr(wanted, name) for name in _SAME):
         return False
     return body.get("anchor_at") is None or row.anchor_at == wanted.anchor_at
+
+
+def set_paused(store: Store, deployment: Deployment, paused: bool, *, error: str | None = None) -> Deployment:
+    """Let none of a deployment's schedules fire, or let them fire again from now on.
+
+    Parameters
+    ----------
+    store : Store
+    deployment : Deployment
+    paused : bool
+    error : str or None, default None
+        Why it was paused, where no person did so.
+    """
+    made = store.deployments.update(deployment.id, paused=paused, error=error)
+    now = store.clock.now_us()
+    for row in store.schedules.of_deployments([made.id])[made.id]:
+        try:
+            fresh = timetable.with_next(replace(row, active=row.active and not paused), now)
+        except UsageError as fault:
+            store.schedules.update(row.id, error=fault.message, next_slot_at=None, next_fire_at=None)
+            continue
+        store.schedules.update(row.id, next_slot_at=fresh.next_slot_at, next_fire_at=fresh.next_fire_at)
+    return made
+
+
+def retain(store: Store, *, most: int = 200) -> int:
+    """Delete finished runs that their deployment's retention (`{runs?: int, days?: float}`) no longer keeps.
+
+    Parameters
+    ----------
+    store : Store
+    most : int, default 200
+        Runs deleted in one call, so that nobody waits long for the database.
+
+    Returns
+    -------
+    int
+        How many root runs were deleted.
+    """
+    deleted = 0
+    for deployment in store.deployments.with_retention():
+        retention = deployment.retention or {}
+        days = retention.get("days")
+        before = None if days is None else store.clock.now_us() - int(float(days) * 86_400_000_000)
+        old = store.deployments.runs_beyond(
+            deployment.id, keep=retention.get("runs"), before=before, limit=most - deleted
+        )
+        for run_id in old:
+            try:
+                store.runs.delete(run_id)
+            except (NotFound, Conflict):
+                continue
+            deleted += 1
+        if deleted >= most:
+            break
+    return deleted
 
 
 def run_deployment(

@@ -14,6 +14,7 @@ from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import Conflict, NotFound
 from headrace.core.events import DEPLOYMENT_CHANGED, DEPLOYMENT_DELETED, SCHEDULE_DELETED
 from headrace.core.runs import Run
+from headrace.core.states import TERMINAL
 from headrace.store import schema as t
 from headrace.store.database import Database
 from headrace.store.records import record_of, value_of, values_of
@@ -214,6 +215,29 @@ class Deployments:
                 row_run(row)
                 for row in connection.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
             ]
+
+    def with_retention(self) -> list[Deployment]:
+        """Return the deployments that say how much of their history is kept."""
+        query = sa.select(t.deployments).where(t.deployments.c.retention.is_not(None))
+        with self._db.read() as connection:
+            return [record_of(Deployment, row) for row in connection.execute(query)]
+
+    def runs_beyond(self, deployment_id: str, *, keep: int | None, before: int | None, limit: int) -> list[str]:
+        """Return the ids of a deployment's finished root runs beyond the newest `keep`, or made before an instant."""
+        c = t.runs.c
+        final = tuple(state.value for state in TERMINAL)
+        query = (
+            sa.select(c.id, c.created_at)
+            .where(c.deployment_id == deployment_id, c.parent_id.is_(None), c.state_type.in_(final))
+            .order_by(c.created_at.desc(), c.id.desc())
+        )
+        found: list[str] = []
+        with self._db.read() as connection:
+            if keep is not None:
+                found += [row.id for row in connection.execute(query.offset(keep).limit(limit))]
+            if before is not None:
+                found += [row.id for row in connection.execute(query.where(c.created_at < before).limit(limit))]
+        return list(dict.fromkeys(found))[:limit]
 
     def below(self, root_ids: Sequence[str]) -> dict[str, list[Run]]:
         """Return the runs one level below some root runs, by root id, in the order in which they were made."""

@@ -215,7 +215,7 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
         return {
             name: values
             for name, values in self.request.query_arguments.items()
-            if name not in ("token", "_xsrf") and not (name.isdigit() and values == [b""])
+            if name not in ("token", "_xsrf", "no_track_activity") and not (name.isdigit() and values == [b""])
         }
 
     def _read_body(self, route: Route) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from headrace.core.runs import Run
 from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
 from headrace.server.scheduler import slot_run
 from headrace.store import timetable
-from headrace.store.deploying import Deployed, deploy
+from headrace.store.deploying import Deployed, deploy, set_paused
 from headrace.store.firing import Due
 from headrace.store.run_lists import decode_cursor, encode_cursor
 
@@ -289,21 +289,9 @@ class DeploymentsManager:
             self.check_parameters(new, new.parameters, defaults=True)
         made = self._services.store.deployments.update(deployment_id, revision=body.get("revision"), **changes)
         if made.paused != held.paused:
-            self._set_next_times(made)
+            made = set_paused(self._services.store, made, made.paused)
+            self._services.wake()
         return made
-
-    def _set_next_times(self, deployment: Deployment) -> None:
-        """Take a paused deployment's schedules out of the due ones; put them back from now on when it goes on."""
-        store = self._services.store
-        now = store.clock.now_us()
-        for row in store.schedules.of_deployments([deployment.id])[deployment.id]:
-            try:
-                fresh = timetable.with_next(replace(row, active=row.active and not deployment.paused), now)
-            except UsageError as error:
-                store.schedules.update(row.id, error=error.message, next_slot_at=None, next_fire_at=None)
-                continue
-            store.schedules.update(row.id, next_slot_at=fresh.next_slot_at, next_fire_at=fresh.next_fire_at)
-        self._services.wake()
 
     def set_paused(self, deployment_id: str, paused: bool) -> Deployment:
         """Pause every schedule of a deployment, or let them fire again from now on.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 from headrace.core.deployments import DEFAULT_POOL
 from headrace.core.settings import StorePlace, runtime_dir
 from headrace.server.worker.environment import clean_environment, store_variables
+from headrace.store import liveness
 
 try:
     import fcntl
@@ -81,14 +83,21 @@ def start_worker(place: StorePlace, *, pool: str = DEFAULT_POOL, limit: int | No
 
 
 def ensure_worker(store: Store, *, owner: str, pool: str = DEFAULT_POOL) -> bool:
-    """Start a worker unless one is alive for the pool.
+    """Start a worker unless one is alive for the pool; one of another version that was started so is asked to leave.
 
     Returns
     -------
     bool
         Whether one was started.
     """
-    if store.workers.alive(pool=pool, owner=owner):
+    from headrace import __version__
+
+    alive = store.workers.alive(pool=pool, owner=owner)
+    old = [w for w in alive if w.version != __version__ and w.details.get("auto") and liveness.is_local(w.owner_id)]
+    for worker in old:
+        # Its runs go on, and the new worker takes them over (it gets the lock when the old one has left).
+        os.kill(liveness.pid_of(worker.owner_id), signal.SIGTERM)
+    if alive:
         return False
     start_worker(store.place, pool=pool)
     return True

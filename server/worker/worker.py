@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from headrace.core.deployments import Worker as WorkerRecord
-from headrace.core.errors import HeadraceError, StoreError, one_line
+from headrace.core.errors import HeadraceError, NotFound, StoreError, one_line
 from headrace.core.failpoints import reach
 from headrace.core.ids import new_id
 from headrace.core.runs import Run
@@ -25,6 +25,7 @@ from headrace.server.worker.child import Child, how_it_ended
 from headrace.server.worker.reaper import REAP_SECONDS, Reaper
 from headrace.store import liveness
 from headrace.store.claims import Ending
+from headrace.store.deploying import retain, set_paused
 from headrace.store.sinks import fold_journals
 from headrace.store.watch import Watcher
 
@@ -37,6 +38,10 @@ CAPTURE_SECONDS = 0.1
 IDLE_SECONDS = 600.0
 #: After SIGTERM runs may end for so long; then they are left to the next worker, seconds.
 DRAIN_SECONDS = 10.0
+#: After so many scheduled runs in a row that had nothing to run, their deployment is paused.
+HOPELESS = 3
+#: How often old runs are looked for, seconds.
+RETAIN_SECONDS = 600.0
 log = logging.getLogger("headrace.worker")
 
 
@@ -128,6 +133,7 @@ class Worker:
                 pid=os.getpid(),
                 version=__version__,
                 slots=self.limit,
+                details={"auto": True} if self._idle_seconds is not None else {},
             )
         )
 
@@ -175,6 +181,8 @@ class Worker:
             self._adopt()
             fold_journals(self.store)
             changed = True
+        if self._every("retain", RETAIN_SECONDS):
+            retain(self.store)
         if self.children:
             if changed:
                 self._stop_cancelled()
@@ -219,6 +227,8 @@ class Worker:
             fault = {"type": type(error).__name__, "message": one_line(error), "traceback": ""}
             ending = Ending(reason=one_line(error), state_type="FAILED", state_name="Failed", error=fault, retry=False)
             self.store.claims.end_attempt(run, ending)
+            if isinstance(error, NotFound):
+                self._pause_hopeless(run, one_line(error))
             return
         except OSError as error:
             self.store.claims.end_attempt(run, Ending(reason=f"its process could not be started: {error.strerror}"))
@@ -226,6 +236,18 @@ class Worker:
         self.children[run.id, run.attempt] = child
         if child.pid is not None:
             self.store.claims.started(run.id, worker=self._me, pid=child.pid)
+
+    def _pause_hopeless(self, run: Run, reason: str) -> None:
+        """Pause a deployment whose notebook or interpreter was missing a few times in a row (reliability.md, F-41)."""
+        if run.deployment_id is None or run.trigger != "schedule":
+            return
+        last = self.store.deployments.last_runs(run.deployment_id, limit=HOPELESS)
+        missing = [r for r in last if r.state_type is StateType.FAILED and (r.error or {}).get("type") == "NotFound"]
+        if len(missing) < HOPELESS:
+            self.store.deployments.set_error(run.deployment_id, reason)
+            return
+        deployment = self.store.deployments.get(run.deployment_id)
+        set_paused(self.store, deployment, True, error=f"paused after {HOPELESS} runs that could not begin: {reason}")
 
     def _stop_cancelled(self) -> None:
         states = {run.id: run for run in self.store.claims.held(self._me)}

@@ -7,9 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from server_help import Api
+from server_help import Api, record
 
-from headrace.core.ids import new_id
 from headrace.core.states import StateType
 from headrace.server.services import Services
 
@@ -50,28 +49,6 @@ def listen(jp_ws_fetch: Any, services: Services) -> Any:
     yield connect
     for listener in opened:
         listener.socket.close()
-
-
-def record(services: Services, *, parent: str | None = None, root: str | None = None, name: str = "x") -> str:
-    """Record a running run as a kernel does."""
-    run_id = new_id()
-    now = services.store.clock.now_us()
-    services.store.recorder.open(
-        {
-            "id": run_id,
-            "root_id": root or run_id,
-            "parent_id": parent,
-            "kind": "flow" if parent is None else "task",
-            "name": name,
-            "owner": services.owner,
-            "state_type": "RUNNING",
-            "state_name": "Running",
-            "state_at": now,
-            "created_at": now,
-        }
-    )
-    services.store.recorder.flush()
-    return run_id
 
 
 async def test_it_greets_and_then_tells_what_changes(listen: Any, services: Services) -> None:

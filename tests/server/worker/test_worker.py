@@ -306,3 +306,43 @@ def test_the_process_files_are_private(store: Store) -> None:
         ended(store, run_id)
     folder = store.place.data_dir / "attempts" / run_id / "1"
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_deployment_with_nothing_to_run_is_paused_after_three_firings(store: Store) -> None:
+    from headrace.core.deployments import Deployment
+    from headrace.core.ids import new_id
+    from headrace.core.launching import deployment_run
+
+    deployment = store.deployments.create(
+        Deployment(id=new_id(), name="d", owner=user_name(), notebook_path="/nowhere/r.ipynb", overlap="allow")
+    )
+    with working(store, build=command.build):
+        for number in range(3):
+            run = deployment_run(deployment, now=store.clock.now_us(), trigger="schedule")
+            store.runs.create(run)
+            assert ended(store, run.id).state_type is S.FAILED
+            if number < 2:
+                wait_for(lambda: "/nowhere/r.ipynb" in (store.deployments.get(deployment.id).error or ""))
+        wait_for(lambda: store.deployments.get(deployment.id).paused)
+    assert "3 runs" in (store.deployments.get(deployment.id).error or "")
+
+
+def test_old_runs_go_where_a_deployment_says_so(store: Store) -> None:
+    from headrace.core.deployments import Deployment
+    from headrace.core.ids import new_id
+    from headrace.core.launching import deployment_run
+    from headrace.store.deploying import retain
+
+    kept = store.deployments.create(Deployment(id=new_id(), name="kept", owner="a"))
+    few = store.deployments.create(Deployment(id=new_id(), name="few", owner="a", retention={"runs": 2}))
+    old = store.deployments.create(Deployment(id=new_id(), name="old", owner="a", retention={"days": 1}))
+    day = 86_400_000_000
+    now = store.clock.now_us()
+    for deployment in (kept, few, old):
+        for number in range(4):
+            run = store.runs.create(deployment_run(deployment, now=now - number * day - 1))
+            store.runs.advance(run.id, S.CANCELLED, "Cancelled", attempt=1)
+    unfinished = store.runs.create(deployment_run(old, now=now - 9 * day))
+    assert retain(store) == 5
+    assert [len(store.deployments.last_runs(d.id)) for d in (kept, few, old)] == [4, 2, 2]
+    assert store.runs.find(unfinished.id) is not None
