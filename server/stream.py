@@ -95,6 +95,14 @@ class Hub:
                 said = True
                 await asyncio.sleep(1.0)
                 continue
+            except Exception:
+                # One change that cannot be told must not silence all that follow: clients begin anew after it.
+                log.exception("the stream goes on after a fault of its own")
+                self._reader = None
+                for client in self._clients:
+                    client.lose()
+                await asyncio.sleep(1.0)
+                continue
             if batch is not None:
                 for client in list(self._clients):
                     client.offer(batch)
@@ -167,6 +175,10 @@ class StreamHandler(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jup
             self._queue.put_nowait(batch)
         except asyncio.QueueFull:
             self._lost = True
+
+    def lose(self) -> None:
+        """Begin anew with the next batch: something was lost."""
+        self._lost = True
 
     async def _send_all(self) -> None:
         from headrace import __version__

@@ -20,7 +20,7 @@ class Listener:
         self.socket = socket
         self.seen: list[dict[str, Any]] = []
 
-    async def next(self, kind: str, *, key: str | None = None, seconds: float = 10) -> dict[str, Any]:
+    async def next(self, kind: str, *, key: str | None = None, seconds: float = 40) -> dict[str, Any]:
         """Return the next message of a kind (that has a key)."""
 
         async def read() -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Api:
         return answer.code, json.loads(text) if text.startswith(("{", "[")) else text
 
 
-async def until(what: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+async def until(what: Callable[[], Any], *, seconds: float = 40.0) -> Any:
     """Wait until something is true, and return it; fail after a deadline."""
     deadline = time.monotonic() + seconds
     while True:
