@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
         "required": ["message", "reason"],
         "properties": {
             "message": {"type": "string"},
-            "reason": {"type": "string"},
+            "reason": {"type": ["string", "null"], "description": "Null where Jupyter itself refuses."},
             "errors": {
                 "type": "array",
                 "items": {
@@ -59,7 +59,7 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {"Error": error},
-            "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "Authorization"}},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 

@@ -151,3 +151,27 @@ async def test_the_description_tells_of_every_route(api: Api) -> None:
     assert code == 200
     told = {(method.upper(), path) for path, methods in answer["paths"].items() for method in methods}
     assert told == {(route.method, route.path) for route in all_routes()}
+
+
+async def test_no_get_changes_anything(api: Api, services: Services, write_notebook: Any) -> None:
+    import sqlite3
+
+    write_notebook("r.ipynb")
+    run = (await api("POST", "/runs", {"notebook": "r.ipynb"}))[1]["run"]["id"]
+    schedule = (await api("POST", "/schedules", {"notebook": "r.ipynb", "cron": "0 6 1 1 *"}))[1]["schedule"]
+    ids = {"run_id": run, "schedule_id": schedule["id"], "deployment_id": schedule["deployment_id"], "name": "x"}
+
+    def content() -> str:
+        connection = sqlite3.connect(services.place.sqlite_path or "")
+        try:
+            return "\n".join(connection.iterdump())
+        finally:
+            connection.close()
+
+    before = content()
+    for route in all_routes():
+        if route.method == "GET":
+            query = {"path": "r.ipynb"} if route.query and "path" in route.query.by_name else {}
+            code, answer = await api("GET", route.path.format(**ids), **query)
+            assert code == 200, (route.path, answer)
+    assert content() == before
