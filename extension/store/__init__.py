@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headrace.store.limits import Limits
     from headrace.store.logs import Logs
     from headrace.store.overview import Overview
+    from headrace.store.pauses import Pauses
     from headrace.store.recorder import Recorder
     from headrace.store.results import Results
     from headrace.store.runs import Runs
@@ -156,6 +157,13 @@ class Store:
         from headrace.store.overview import Overview
 
         return Overview(self.database)
+
+    @cached_property
+    def pauses(self) -> Pauses:
+        """Runs that wait for a person."""
+        from headrace.store.pauses import Pauses
+
+        return Pauses(self.database)
 
     @cached_property
     def recorder(self) -> Recorder:

@@ -59,6 +59,7 @@ NEW = Form(
     one_of=("notebook", "entrypoint", "deployment"),
 )
 AGAIN = Form((record("parameters", nullable=True),))
+ANSWER = Form((record("values", required=True),))
 BULK = Form(
     (
         choice("action", ("cancel", "delete", "rerun"), required=True),
@@ -119,3 +120,17 @@ def post_resume(request: Request) -> Answer:
     """Continue a failed, crashed or cancelled run as a new run."""
     runs = request.services.runs
     return {"run": runs.to_wire(runs.resume(request.ids["run_id"], request.body.get("parameters")), full=True)}
+
+
+@routes.add("POST", "/runs/{run_id}/unpause", EXECUTE, status=202, body=NOTHING)
+def post_unpause(request: Request) -> Answer:
+    """Let a paused run go on."""
+    runs = request.services.runs
+    return {"run": runs.to_wire(runs.go_on(request.ids["run_id"]), full=True)}
+
+
+@routes.add("POST", "/runs/{run_id}/answer", EXECUTE, status=202, body=ANSWER)
+def post_answer(request: Request) -> Answer:
+    """Give a paused run the input that it asked for, and let it go on."""
+    runs = request.services.runs
+    return {"run": runs.to_wire(runs.go_on(request.ids["run_id"], request.body["values"]), full=True)}

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from headrace.core.clock import iso
 from headrace.core.deployments import DEFAULT_POOL, Deployment
 from headrace.core.errors import Conflict, NotFound, UsageError
 from headrace.core.launching import deployment_run, new_run, run_again
 from headrace.core.runs import Run, RunFilter, RunKind
+from headrace.core.states import StateType
 from headrace.core.wire import run_to_wire
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class RunsManager:
         if full:
             data["details"] = {k: v for k, v in data["details"].items() if k != "launch"}
             launch = run.details.get("launch")
+            data["questions"] = self._questions(run)
             data["can_rerun"] = launch is not None and run.parent_id is None
             if isinstance(launch, Mapping):
                 data["launch"] = {k: v for k, v in launch.items() if k not in ("env_file",)}
@@ -204,3 +207,46 @@ class RunsManager:
             else:
                 results.append({"id": run_id, "ok": True, "message": ""})
         return results
+
+    def _questions(self, run: Run) -> list[dict[str, Any]]:
+        if run.state_type is not StateType.PAUSED:
+            return []
+        questions = self._services.store.pauses.open(run.id)
+        return [{"key": q.key, "schema": dict(q.schema), "asked_at": iso(q.asked_at)} for q in questions]
+
+    def go_on(self, run_id: str, values: Mapping[str, Any] | None = None) -> Run:
+        """Let a paused run go on, with what it asked for.
+
+        Raises
+        ------
+        NotFound
+        Conflict
+            It is not paused.
+        UsageError
+            It asked for something else.
+        """
+        run, store = self.get(run_id), self._services.store
+        asked = store.pauses.open(run.id) if run.state_type is StateType.PAUSED else []
+        if asked and asked[0].schema:
+            check_answer(asked[0].schema, values)
+        store.pauses.answer(run, dict(values) if values is not None else None)
+        self._services.wake()
+        return self.get(run_id)
+
+
+def check_answer(schema: Mapping[str, Any], values: Mapping[str, Any] | None) -> None:
+    """Refuse an answer that does not fit what was asked.
+
+    Raises
+    ------
+    UsageError
+        With the field's name.
+    """
+    import jsonschema  # type: ignore[import-untyped]
+
+    if values is None:
+        raise UsageError("values: this run asks for input; give it.", field="values")
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(dict(values)))
+    if error is not None:
+        name = ".".join(str(part) for part in error.absolute_path) or "values"
+        raise UsageError(f"{name}: {error.message[:300]}", field=name)

@@ -232,3 +232,46 @@ async def test_a_store_that_is_too_new_leaves_jupyter_working_and_says_why(
     code, answer = await api("GET", "/runs")
     assert (code, answer["reason"]) == (503, "store_too_new")
     assert (await jp_fetch("api", "contents")).code == 200
+
+
+SCHEMA = {"type": "object", "properties": {"rows": {"type": "integer"}}, "required": ["rows"]}
+
+
+async def test_a_suspended_run_is_answered_and_waits_for_a_worker_again(
+    api: Api, services: Services, write_notebook: Any
+) -> None:
+    run = await started(api, write_notebook)
+    path = f"/runs/{run['id']}"
+    assert (await api("POST", f"{path}/unpause", {}))[0] == 409
+    store = services.store
+    store.runs.advance(run["id"], StateType.RUNNING, "Running", attempt=1)
+    store.pauses.ask(run["id"], "approve", SCHEMA)
+    store.runs.advance(run["id"], StateType.PAUSED, "Suspended", attempt=1, patch={"owner_id": None})
+    shown = (await api("GET", path))[1]["run"]
+    assert [(q["key"], q["schema"]) for q in shown["questions"]] == [("approve", SCHEMA)]
+    code, answer = await api("POST", f"{path}/answer", {"values": {"rows": "many"}})
+    assert (code, answer["errors"][0]["field"]) == (422, "rows")
+    assert (await api("POST", f"{path}/unpause", {}))[0] == 422
+    code, answer = await api("POST", f"{path}/answer", {"values": {"rows": 3}})
+    assert (code, answer["run"]["state_type"], answer["run"]["state_name"]) == (202, "SCHEDULED", "Resuming")
+    question = store.pauses.answer_of(run["id"], "approve")
+    assert question is not None
+    assert question.value == {"rows": 3}
+    assert [r.id for r in store.claims.claim("w", pools=["default"], owner=services.owner, limit=1, host="h")] == [
+        run["id"]
+    ]
+
+
+async def test_a_paused_run_whose_process_lives_moves_itself_on(
+    api: Api, services: Services, write_notebook: Any
+) -> None:
+    from headrace.store import liveness
+
+    run = await started(api, write_notebook)
+    store = services.store
+    store.runs.advance(run["id"], StateType.RUNNING, "Running", attempt=1, patch={"owner_id": liveness.owner_id()})
+    store.pauses.ask(run["id"], "pause")
+    store.runs.advance(run["id"], StateType.PAUSED, "Paused", attempt=1)
+    code, answer = await api("POST", f"/runs/{run['id']}/unpause", {})
+    assert (code, answer["run"]["state_type"], answer["run"]["questions"]) == (202, "PAUSED", [])
+    assert store.pauses.answer_of(run["id"], "pause") is not None
