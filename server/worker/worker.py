@@ -178,6 +178,7 @@ class Worker:
             self.store.claims.renew(self._me)
         if self._every("reap", REAP_SECONDS):
             self._reaper.reap()
+            self._give_back()
             self._adopt()
             fold_journals(self.store)
             changed = True
@@ -292,6 +293,13 @@ class Worker:
             reason = f"its process {how}" + (" before it began" if run.state_type is StateType.PENDING else "")
             ending = Ending(reason=reason, error={"type": "CrashedRun", "message": reason, "traceback": tail})
         self.store.claims.end_attempt(run, ending)
+
+    def _give_back(self) -> None:
+        """Give back what this worker holds and does not know of: a claim whose commit seemed to have failed."""
+        for run in self.store.claims.held(self._me):
+            unknown = (run.id, run.attempt) not in self.children and run.state_type is StateType.PENDING
+            if unknown and run.owner_id == self._me:
+                self.store.claims.requeue(run, reason="its worker did not learn that it had claimed it")
 
     def _adopt(self) -> None:
         """Take over the living runs of this pool whose worker is gone."""

@@ -51,3 +51,9 @@ def test_a_death_at_a_commit_edge_loses_and_doubles_nothing(words: list[str]) ->
 
 def test_the_rig_sees_it_when_the_fence_of_attempts_is_taken_out() -> None:
     assert rig(*BEGAN_TWICE, "--broken")["faults"]
+
+
+@pytest.mark.postgres
+def test_kills_of_three_workers_and_of_the_server_under_them_lose_nothing() -> None:
+    verdict = rig("--postgres", "--kills", "60", "--workers", "3")
+    assert verdict["faults"] == [], verdict

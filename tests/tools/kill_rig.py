@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,14 @@ class Rig:
     """
 
     def __init__(
-        self, folder: Path, *, schedules: int = 8, seed: int = 0, broken: bool = False, workers: int = WORKERS
+        self,
+        folder: Path,
+        *,
+        schedules: int = 8,
+        seed: int = 0,
+        broken: bool = False,
+        workers: int = WORKERS,
+        postgres: str = "",
     ) -> None:
         self.folder = folder
         self.broken = broken
@@ -73,6 +81,10 @@ class Rig:
         os.environ["HEADRACE_DATA_DIR"] = str(folder)
         os.environ["HEADRACE_RUNTIME_DIR"] = str(folder / "runtime")
         os.environ.pop("HEADRACE_DATABASE_URL", None)
+        self.postgres = postgres
+        if postgres:
+            # What is acknowledged survives the death of the server: the tests' own setting gives that up for speed.
+            os.environ["HEADRACE_DATABASE_URL"] = f"{postgres}%20-csynchronous_commit%3Don"
 
     def prepare(self) -> int:
         """Make the store and its schedules; return their common anchor, µs."""
@@ -126,6 +138,9 @@ class Rig:
     def kill_one(self) -> None:
         """Kill one of the workers or one of the runs' processes."""
         victims = [pid for pid in self.children if _lives(pid)]
+        if self.postgres and self.chance.random() < 0.25:
+            self._hurt_server()
+            return
         if self.chance.random() < 0.3:
             victims = self.runs_processes() or victims
         if victims:
@@ -135,6 +150,27 @@ class Rig:
                 self.kills += 1
             except ProcessLookupError:
                 pass
+
+    def _hurt_server(self) -> None:
+        """End one of PostgreSQL's backends: politely, or so that the whole server recovers from its log."""
+        import psycopg
+
+        try:
+            with psycopg.connect(self.postgres.replace("+psycopg", ""), autocommit=True) as server:
+                query = (
+                    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                pids = [row[0] for row in server.execute(query)]
+                if not pids:
+                    return
+                pid = self.chance.choice(pids)
+                if self.chance.random() < 0.5:
+                    server.execute("SELECT pg_terminate_backend(%s)", (pid,))
+                else:
+                    os.kill(pid, signal.SIGKILL)
+                self.kills += 1
+        except (psycopg.OperationalError, ProcessLookupError):
+            return
 
     def runs_processes(self) -> list[int]:
         """Return the ids of living processes of runs."""
@@ -177,6 +213,7 @@ class Rig:
 
     def settle(self) -> float:
         """Pause the schedules, let everything end, and return how long that took, seconds."""
+        from headrace.core.errors import StoreError
         from headrace.core.settings import find_store
         from headrace.store import Store
 
@@ -189,7 +226,7 @@ class Rig:
             self.reap()
             while len(self.children) < self.workers:
                 self.fork()
-            with store.database.read() as connection:
+            with suppress(StoreError), store.database.read() as connection:
                 if not connection.exec_driver_sql(query).scalar():
                     break
             time.sleep(0.1)
@@ -197,17 +234,14 @@ class Rig:
         return time.monotonic() - begun
 
     def _pause(self, store: Any, row: Any) -> None:
-        from headrace.core.errors import Conflict
+        from headrace.core.errors import StoreError
 
         while True:
-            held = store.schedules.get(row.id)
             try:
-                store.schedules.update(
-                    row.id, revision=held.revision, active=False, next_slot_at=held.next_slot_at, next_fire_at=None
-                )
+                store.schedules.update(row.id, active=False, next_fire_at=None)
                 return
-            except Conflict:
-                continue
+            except StoreError:
+                time.sleep(0.1)
 
     def judge(self, anchor: int) -> Verdict:
         """Compare what is there with what had to be."""
@@ -226,7 +260,7 @@ class Rig:
             }
             slots = connection.exec_driver_sql("SELECT schedule_id, slot_at, decision, run_id FROM slots").all()
             schedules = connection.exec_driver_sql("SELECT id, next_slot_at FROM schedules").all()
-            if connection.exec_driver_sql("PRAGMA integrity_check").scalar() != "ok":
+            if not self.postgres and connection.exec_driver_sql("PRAGMA integrity_check").scalar() != "ok":
                 verdict.faults.append("the database is damaged")
         by_schedule: dict[str, list[int]] = {row[0]: [] for row in schedules}
         for schedule_id, slot_at, decision, run_id in slots:
@@ -303,8 +337,16 @@ def _work(effects: Path, points: str, broken: bool = False) -> None:
     def build(opened: Any, run: Any) -> command.Command:
         folder = command.attempt_folder(opened.place.data_dir, run)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = str(opened.place.sqlite_path)
-        words = [sys.executable, "-S", str(STUB), path, run.id, str(run.attempt), str(effects)]
+        path = str(opened.place.sqlite_path or opened.place.url)
+        words = [
+            sys.executable,
+            *([] if "://" in path else ["-S"]),
+            str(STUB),
+            path,
+            run.id,
+            str(run.attempt),
+            str(effects),
+        ]
         return command.Command(arguments=words, cwd="/", environment=dict(os.environ), folder=folder)
 
     worker = Worker(store, pool="default", owner=user_name(), limit=4, build=build)
@@ -329,11 +371,18 @@ def preload() -> None:
 
 
 def trial(
-    folder: Path, *, kills: int, seed: int, schedules: int = 8, broken: bool = False, workers: int = WORKERS
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    schedules: int = 8,
+    broken: bool = False,
+    workers: int = WORKERS,
+    postgres: str = "",
 ) -> Verdict:
     """Kill at random `kills` times and return the verdict."""
     preload()
-    rig = Rig(folder, schedules=schedules, seed=seed, broken=broken, workers=workers)
+    rig = Rig(folder, schedules=schedules, seed=seed, broken=broken, workers=workers, postgres=postgres)
     begun = time.monotonic()
     anchor = rig.prepare()
     try:
@@ -377,11 +426,19 @@ def main() -> int:
     parser.add_argument("--broken", action="store_true", help="take the fence of attempts out")
     parser.add_argument("--delay", default="0", help="seconds before a run's process takes its attempt over")
     parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server, which is hurt too")
     parser.add_argument("--folder", default=None)
     options = parser.parse_args()
     os.environ["KILL_STUB_DELAY"] = options.delay
     seed = random.randrange(10_000) if options.seed is None else options.seed
-    with tempfile.TemporaryDirectory(prefix="hr-rig-", ignore_cleanup_errors=True) as name:
+    url = ""
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="hr-rig-", ignore_cleanup_errors=True))
+        if options.postgres:
+            sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder out
+            from private_postgres import PrivatePostgres
+
+            url = stack.enter_context(PrivatePostgres()).fresh_database()
         folder = Path(options.folder or name)
         if options.points:
             verdict = edges(folder, options.points, broken=options.broken)
@@ -393,6 +450,7 @@ def main() -> int:
                 schedules=options.schedules,
                 broken=options.broken,
                 workers=options.workers,
+                postgres=url,
             )
     print(json.dumps({"seed": seed, **verdict.__dict__}))
     return 1 if verdict.faults else 0

@@ -16,22 +16,42 @@ from headrace.store import liveness
 FINAL = "('COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED')"
 
 
+def changed(database: str, statement: str, values: tuple[object, ...]) -> int:
+    """Change rows of the store, on either database; the fence makes asking again harmless."""
+    if not database.startswith("postgresql"):
+        connection = sqlite3.connect(database, timeout=30, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        count = connection.execute(statement, values).rowcount
+        connection.execute("COMMIT")
+        connection.close()
+        return count
+    import psycopg
+
+    with psycopg.connect(database.replace("+psycopg", "")) as server:
+        return server.execute(statement.replace("?", "%s").encode(), values).rowcount
+
+
 def main(database: str, run_id: str, attempt: str, effects: str) -> int:
     me = liveness.owner_id()
     # A slow import: the moment in which another worker may already have started the attempt once more.
     time.sleep(float(os.environ.get("KILL_STUB_DELAY", "0")))
-    connection = sqlite3.connect(database, timeout=30, isolation_level=None)
 
     def change(statement: str, *values: object) -> int:
-        connection.execute("BEGIN IMMEDIATE")
-        count = connection.execute(statement, values).rowcount
-        connection.execute("COMMIT")
-        return count
+        """Change rows in a transaction of its own; a server that is away for a moment is asked again."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return changed(database, statement, values)
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
+    # Its own earlier try counts as success: an answer may be lost on the way from a server that was killed.
     taken = change(
         "UPDATE runs SET state_type = 'RUNNING', state_name = 'Running', owner_id = ?, pid = ?, started_at = ?"
-        " WHERE id = ? AND attempt = ? AND state_type IN ('PENDING', 'SCHEDULED')",
-        *(me, os.getpid(), time.time_ns() // 1000, run_id, int(attempt)),
+        " WHERE id = ? AND attempt = ? AND (state_type IN ('PENDING', 'SCHEDULED') OR owner_id = ?)",
+        *(me, os.getpid(), time.time_ns() // 1000, run_id, int(attempt), me),
     )
     if not taken and not os.environ.get("KILL_STUB_UNFENCED"):
         return 75
