@@ -31,12 +31,16 @@ class Request:
         The parts of the address.
     query, body : mapping
         What the route's forms made of them.
+    key : str or None
+        The request's idempotency key: runs that it makes carry it, so that even an answer that was lost on the way
+        back makes no second run.
     """
 
     services: Services
     ids: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

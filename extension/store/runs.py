@@ -78,6 +78,13 @@ class Runs:
             raise NotFound(f"There is no run {run_id!r}; `headrace flow-run ls` lists them.", field="run_id")
         return run
 
+    def of_key(self, owner: str, key: str) -> Run | None:
+        """Return an owner's run with an idempotency key, None if there is none."""
+        query = sa.select(t.runs).where(t.runs.c.owner == owner, t.runs.c.idempotency_key == key)
+        with self._db.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else row_run(row)
+
     def many(self, run_ids: Sequence[str]) -> list[Run]:
         """Return the runs with these ids, in the order in which they were made; unknown ids are left out."""
         found: list[Run] = []

@@ -167,8 +167,8 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
             raise Refusal(404, "not_found", "There is nothing with this id.")
         query = (route.query or Form()).read_query(self._query())
         body = self._read_body(route)
-        request = Request(services=self._services, ids=ids, query=query, body=body)
         key = self.request.headers.get("Idempotency-Key") if route.method == "POST" else None
+        request = Request(services=self._services, ids=ids, query=query, body=body, key=key)
         if key is not None:
             await self._answer_once(route, request, key)
             return

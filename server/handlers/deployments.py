@@ -49,7 +49,11 @@ def post_deployment_run(request: Request) -> Answer:
     """Run a deployment now."""
     services = request.services
     deployment = services.deployments.get(request.ids["deployment_id"])
-    return {"run": services.runs.to_wire(services.runs.start_deployment(deployment, request.body), full=True)}
+    return {
+        "run": services.runs.to_wire(
+            services.runs.start_deployment(deployment, request.body, key=request.key), full=True
+        )
+    }
 
 
 @routes.add("POST", "/deployments/{deployment_id}/pause", WRITE, body=NOTHING)

@@ -78,7 +78,7 @@ def get_runs(request: Request) -> Answer:
 def post_run(request: Request) -> Answer:
     """Run a notebook, a flow or a deployment now, or at a given time."""
     runs = request.services.runs
-    return {"run": runs.to_wire(runs.start(request.body), full=True)}
+    return {"run": runs.to_wire(runs.start(request.body, key=request.key), full=True)}
 
 
 @routes.add("POST", "/runs/bulk", EXECUTE, body=BULK)

@@ -86,8 +86,14 @@ class RunsManager:
         )
         return {"runs": [self.to_wire(run) for run in runs], "next_cursor": cursor}
 
-    def start(self, body: Mapping[str, Any]) -> Run:
+    def start(self, body: Mapping[str, Any], *, key: str | None = None) -> Run:
         """Start a run: of a deployment, of a notebook, of a flow.
+
+        Parameters
+        ----------
+        body : mapping
+        key : str or None, default None
+            Of the request: the run that it made before is returned, not made again.
 
         Raises
         ------
@@ -95,7 +101,7 @@ class RunsManager:
         """
         if body.get("deployment") is not None:
             deployment = self._services.deployments.resolve(body["deployment"])
-            return self.start_deployment(deployment, body)
+            return self.start_deployment(deployment, body, key=key)
         retries = body.get("retries", 0)
         launch: dict[str, Any] = {name: body.get(name) for name in _LAUNCH}
         launch["cwd"] = self._services.root.directory(body["cwd"]) if body.get("cwd") is not None else None
@@ -121,9 +127,9 @@ class RunsManager:
             launch["entrypoint"] = self._services.deployments.entrypoint(body["entrypoint"])
             launch["cwd"] = launch["cwd"] or str(self._services.root.folder)
             run = new_run(kind=RunKind.FLOW, definition=launch["entrypoint"], launch=launch, **common)
-        return self._create(run)
+        return self._create(run, key)
 
-    def start_deployment(self, deployment: Deployment, body: Mapping[str, Any]) -> Run:
+    def start_deployment(self, deployment: Deployment, body: Mapping[str, Any], *, key: str | None = None) -> Run:
         """Start a run of a deployment, with changed parameters perhaps."""
         self._services.deployments.check_parameters(deployment, body.get("parameters") or {})
         fields: dict[str, Any] = {name: body[name] for name in ("name", "tags", "pool", "retries") if name in body}
@@ -135,10 +141,15 @@ class RunsManager:
             scheduled_at=body.get("scheduled_at"),
             **fields,
         )
-        return self._create(run)
+        return self._create(run, key)
 
-    def _create(self, run: Run) -> Run:
+    def _create(self, run: Run, key: str | None = None) -> Run:
         self._services.system.check_quota()
+        if key is not None:
+            run = replace(run, idempotency_key=f"request:{key}")
+            held = self._services.store.runs.of_key(run.owner, f"request:{key}")
+            if held is not None:
+                return held
         made = self._services.store.runs.create(run)
         self._services.wake()
         return made

@@ -175,3 +175,25 @@ async def test_no_get_changes_anything(api: Api, services: Services, write_noteb
             code, answer = await api("GET", route.path.format(**ids), **query)
             assert code == 200, (route.path, answer)
     assert content() == before
+
+
+async def test_an_answer_that_was_lost_makes_no_second_run(
+    api: Api, services: Services, write_notebook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headrace.core.errors import StoreUnavailable
+    from headrace.store.runs import Runs
+
+    write_notebook("r.ipynb")
+    create = Runs.create
+
+    def lose_the_answer(self: Runs, run: Any, **options: Any) -> Any:
+        create(self, run, **options)
+        raise StoreUnavailable("the server went away after the commit")
+
+    key = {"Idempotency-Key": "click-3"}
+    with monkeypatch.context() as patch:
+        patch.setattr(Runs, "create", lose_the_answer)
+        assert (await api("POST", "/runs", {"notebook": "r.ipynb"}, headers=dict(key)))[0] == 503
+    code, answer = await api("POST", "/runs", {"notebook": "r.ipynb"}, headers=dict(key))
+    assert code == 201
+    assert [run.id for run in services.store.runs.page()[0]] == [answer["run"]["id"]]
