@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from headrace.core.errors import MissingContextError
-from headrace.core.settings import flag, text
+from headrace.core.settings import flag, take_output_captured, text
 from headrace.kernel_magic.engine.live import BACKLOG, LiveRun, current
 
 #: Longest line that is kept, characters.
@@ -27,6 +27,7 @@ LOGGER = "headrace"
 _lock = threading.Lock()
 _ready = False
 _muted = 0
+_captured = False
 _print = builtins.print
 
 
@@ -82,7 +83,7 @@ def write_line(run: LiveRun, level: int, logger: str, message: str) -> None:
 
 def prepare() -> None:
     """Attach the handlers, once per process."""
-    global _ready
+    global _ready, _captured
     if _ready:
         return
     with _lock:
@@ -94,7 +95,8 @@ def prepare() -> None:
         handler = RunLogHandler()
         for name in (LOGGER, *(part.strip() for part in text("LOGGING_EXTRA_LOGGERS").split(",") if part.strip())):
             logging.getLogger(name).addHandler(handler)
-        if flag("LOGGING_TO_CONSOLE", True):
+        _captured = take_output_captured()
+        if flag("LOGGING_TO_CONSOLE", True) and not _captured:
             parent.addHandler(ConsoleHandler())
         _follow_threads()
         _ready = True
@@ -170,13 +172,16 @@ def record_prints() -> None:
 def _recording_print(
     *values: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False
 ) -> None:
-    _print(*values, sep=sep, end=end, file=file, flush=flush)
-    if file is not None and file is not sys.stdout:
+    ours = file is None or file is sys.stdout
+    run = current() if ours else None
+    if run is None or not run.prints:
+        _print(*values, sep=sep, end=end, file=file, flush=flush)
         return
-    run = current()
-    if run is not None and run.prints:
-        message = (" " if sep is None else sep).join(map(str, values))
-        write_line(run, logging.INFO, "print", message)
+    # A worker makes lines of what its processes write, too: there each print is recorded here and shown nowhere.
+    if not _captured:
+        _print(*values, sep=sep, end=end, file=file, flush=flush)
+    message = (" " if sep is None else sep).join(map(str, values))
+    write_line(run, logging.INFO, "print", message)
 
 
 def say(run: LiveRun, level: int, message: str, recorded: str | None = None) -> None:

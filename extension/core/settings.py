@@ -20,6 +20,7 @@ from pathlib import Path
 DATABASE_URL = "HEADRACE_DATABASE_URL"
 DATA_DIR = "HEADRACE_DATA_DIR"
 HANDED = "HEADRACE_STORE_FILE"
+OUTPUT_CAPTURED = "HEADRACE_OUTPUT_CAPTURED"
 
 
 def _jupyter_dirs(kind: str) -> list[Path]:
@@ -253,6 +254,14 @@ def _value(name: str) -> object | None:
     """Return what `HEADRACE_<NAME>` or `headrace.toml` says, None where neither does."""
     found = os.environ.get(f"HEADRACE_{name}")
     return configuration()[0].get(name.lower()) if found is None else found
+
+
+def take_output_captured() -> bool:
+    """Return whether a worker makes log lines of what this process writes; its children are told nothing of it.
+
+    What is recorded anyway (prints of flows, lines of run loggers) must not be written as well then.
+    """
+    return os.environ.pop(OUTPUT_CAPTURED, "") == "1"
 
 
 def flag(name: str, default: bool = False) -> bool:

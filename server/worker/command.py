@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.errors import NotFound, UsageError
 from headrace.core.launching import LAUNCH
 from headrace.core.runs import Run, RunKind
+from headrace.core.settings import OUTPUT_CAPTURED
 from headrace.server.worker.environment import clean_environment, read_env_file, store_variables
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def build(store: Store, run: Run) -> Command:
         cwd = launch.get("cwd") or os.path.dirname(run.notebook_path or "") or str(Path.home())
     else:
         arguments = [interpreter, "-m", "headrace.kernel_magic.process", run.id]
+        environment[OUTPUT_CAPTURED] = "1"
         cwd = launch.get("cwd") or str(Path.home())
     if not os.path.isdir(cwd):
         raise NotFound(f"The working directory {cwd} is gone.", field="cwd")

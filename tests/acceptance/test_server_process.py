@@ -168,3 +168,37 @@ def test_the_same_double_click_makes_one_run(server: Server, root: Path) -> None
     assert caught.value.code == 409
     caught.value.close()
     server.ask("POST", f"/runs/{first}/cancel", {})
+
+
+FLOW = """
+from headrace import flow, task
+
+@task
+def double(x):
+    print("doubling", x)
+    return 2 * x
+
+@flow(log_prints=True)
+def etl(n: int = 1):
+    print("raw words")
+    if n < 0:
+        raise ValueError("no rows")
+    return double(n)
+"""
+
+
+def test_a_flow_of_a_script_is_run_by_its_entrypoint(server: Server, root: Path) -> None:
+    (root / "flows.py").write_text(FLOW)
+    body = {"entrypoint": "flows.py:etl", "parameters": {"n": 4}}
+    done = ended(server, server.ask("POST", "/runs", body)["run"]["id"])
+    assert (done["state_type"], done["kind"], done["parameters"]) == ("COMPLETED", "flow", {"n": 4})
+    nodes = server.ask("GET", f"/runs/{done['id']}/graph")["nodes"]
+    assert [(node["kind"], node["state_type"]) for node in nodes] == [("task", "COMPLETED")]
+    lines = [line["message"] for line in server.ask("GET", f"/runs/{done['id']}/logs")["lines"]]
+    assert lines.count("raw words") == 1
+    made = server.ask("POST", "/deployments", {"name": "etl", "entrypoint": "flows.py:etl", "parameters": {"n": -1}})
+    failed = ended(server, server.ask("POST", f"/deployments/{made['deployment']['id']}/run", {})["run"]["id"])
+    assert failed["state_type"] == "FAILED"
+    assert "no rows" in failed["error_summary"]
+    again = server.ask("POST", f"/runs/{failed['id']}/rerun", {"parameters": {"n": 1}})["run"]["id"]
+    assert ended(server, again)["state_type"] == "COMPLETED"
