@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from headrace.core.errors import UsageError
 from headrace.core.runs import RunFilter
@@ -15,11 +16,13 @@ from headrace.store import schema as t
 #: What lists may be sorted by. `duration` is of finished runs.
 SORTS: dict[str, Any] = {
     "created_at": t.runs.c.created_at,
-    "started_at": sa.func.coalesce(t.runs.c.started_at, 0),
-    "ended_at": sa.func.coalesce(t.runs.c.ended_at, 0),
+    "started_at": sa.literal_column(f"({t.STARTED.text})", sa.BigInteger),
+    "ended_at": sa.literal_column(f"({t.ENDED.text})", sa.BigInteger),
     "name": t.runs.c.name,
-    "duration": sa.func.coalesce(t.runs.c.ended_at - t.runs.c.started_at, 0),
+    "duration": sa.literal_column(f"({t.TOOK.text})", sa.BigInteger),
 }
+#: A search for text or tags looks at so many root runs at a time (50 ms); the next page looks further back.
+SEARCHED = 30_000
 
 
 def conditions(where: RunFilter) -> list[Any]:
@@ -31,6 +34,8 @@ def conditions(where: RunFilter) -> list[Any]:
             found.append(column.in_(values))
     for name in (*where.names, *([where.text] if where.text else [])):
         found.append(sa.or_(c.name.icontains(name, autoescape=True), c.definition.icontains(name, autoescape=True)))
+    if where.tags:
+        found.append(sa.literal_column("runs.tags != '[]'", sa.Boolean))
     for tag in where.tags:
         found.append(c.tags.contains(json.dumps(tag, ensure_ascii=False), autoescape=True))
     for column, value in (
@@ -78,3 +83,20 @@ def decode_cursor(cursor: str) -> tuple[Any, str]:
             "The cursor is not one that a page before gave out; begin without one.", field="cursor"
         ) from error
     return value, last
+
+
+def search_bound(
+    connection: Connection, where: RunFilter, sort: str, mark: tuple[Any, str] | None
+) -> tuple[int, str] | None:
+    """Return (created_at, id) of the oldest root run that a page of a text search looks at; None: at all.
+
+    Only the list in its own order is bounded; other orders have no newest runs to begin with.
+    """
+    if not (where.text or where.names or where.tags) or sort != "-created_at" or not where.roots_only:
+        return None
+    c = t.runs.c
+    query = sa.select(c.created_at, c.id).where(c.parent_id.is_(None))
+    if mark is not None:
+        query = query.where(sa.tuple_(c.created_at, c.id) < sa.tuple_(sa.literal(mark[0]), sa.literal(mark[1])))
+    row = connection.execute(query.order_by(c.created_at.desc(), c.id.desc()).offset(SEARCHED).limit(1)).first()
+    return None if row is None else (int(row.created_at), str(row.id))

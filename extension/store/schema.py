@@ -92,6 +92,23 @@ def _partial(name: str, *columns: str, where: str) -> None:
 Index("ix_runs_tree", runs.c.root_id, runs.c.id)
 _partial("ix_runs_children", "parent_id", "id", where="parent_id IS NOT NULL AND kind != 'task'")
 _partial("ix_runs_recent", "created_at", "id", where="parent_id IS NULL")
+# Lists of root runs by anything that the panel filters or sorts by: a page of a million runs in milliseconds.
+for _column in ("state_name", "kind", "trigger", "pool"):
+    _partial(f"ix_runs_{_column}", _column, "created_at", "id", where="parent_id IS NULL")
+_partial("ix_runs_name", "name", "id", where="parent_id IS NULL")
+_partial("ix_runs_tagged", "created_at", "id", where="parent_id IS NULL AND tags != '[]'")
+#: Sort keys that are no columns; the lists' queries spell them in the same way, or no index would serve them.
+STARTED = text("coalesce(started_at, 0)")
+ENDED = text("coalesce(ended_at, 0)")
+TOOK = text("coalesce(ended_at - started_at, 0)")
+for _name, _expression in (("started", STARTED), ("ended", ENDED), ("took", TOOK)):
+    Index(
+        f"ix_runs_{_name}",
+        _expression,
+        runs.c.id,
+        sqlite_where=text("parent_id IS NULL"),
+        postgresql_where=text("parent_id IS NULL"),
+    )
 _partial("ix_runs_state", "state_type", "created_at", "id", where="parent_id IS NULL")
 _partial("ix_runs_definition", "definition", "created_at", where="parent_id IS NULL")
 _partial("ix_runs_deployment", "deployment_id", "created_at", where="deployment_id IS NOT NULL")

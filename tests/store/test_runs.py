@@ -240,3 +240,22 @@ def test_counts_are_by_state_of_roots(store: Store) -> None:
     assert store.runs.counts(since=0) == {"RUNNING": 1, "FAILED": 1}
     assert store.runs.counts(since=100) == {"RUNNING": 1}
     assert store.runs.counts(since=0, owner="bob") == {"FAILED": 1}
+
+
+def test_a_search_goes_back_a_stretch_at_a_time_and_misses_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.store.run_lists.SEARCHED", 10)
+    wanted = [store.runs.create(make_run(name="needle", created_at=at)).id for at in (5, 31, 32)]
+    for at in range(40):
+        store.runs.create(make_run(name="hay", created_at=at))
+    found: list[str] = []
+    pages, cursor = 0, None
+    while True:
+        page, cursor = store.runs.page(RunFilter(text="needle"), limit=1, cursor=cursor)
+        found += [run.id for run in page]
+        pages += 1
+        if cursor is None:
+            break
+    assert found == wanted[::-1]
+    assert pages > 3

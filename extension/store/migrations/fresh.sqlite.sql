@@ -275,15 +275,33 @@ CREATE INDEX ix_runs_document ON runs (document_id, cell_id, created_at) WHERE d
 --
 CREATE INDEX ix_runs_due ON runs (pool, scheduled_at, priority) WHERE state_type = 'SCHEDULED' AND parent_id IS NULL;
 --
+CREATE INDEX ix_runs_ended ON runs (coalesce(ended_at, 0), id) WHERE parent_id IS NULL;
+--
+CREATE INDEX ix_runs_kind ON runs (kind, created_at, id) WHERE parent_id IS NULL;
+--
+CREATE INDEX ix_runs_name ON runs (name, id) WHERE parent_id IS NULL;
+--
+CREATE INDEX ix_runs_pool ON runs (pool, created_at, id) WHERE parent_id IS NULL;
+--
 CREATE INDEX ix_runs_recent ON runs (created_at, id) WHERE parent_id IS NULL;
 --
 CREATE INDEX ix_runs_resumed ON runs (resumed_from_id) WHERE resumed_from_id IS NOT NULL;
 --
 CREATE INDEX ix_runs_schedule ON runs (schedule_id, created_at) WHERE schedule_id IS NOT NULL;
 --
+CREATE INDEX ix_runs_started ON runs (coalesce(started_at, 0), id) WHERE parent_id IS NULL;
+--
 CREATE INDEX ix_runs_state ON runs (state_type, created_at, id) WHERE parent_id IS NULL;
 --
+CREATE INDEX ix_runs_state_name ON runs (state_name, created_at, id) WHERE parent_id IS NULL;
+--
+CREATE INDEX ix_runs_tagged ON runs (created_at, id) WHERE parent_id IS NULL AND tags != '[]';
+--
+CREATE INDEX ix_runs_took ON runs (coalesce(ended_at - started_at, 0), id) WHERE parent_id IS NULL;
+--
 CREATE INDEX ix_runs_tree ON runs (root_id, id);
+--
+CREATE INDEX ix_runs_trigger ON runs ("trigger", created_at, id) WHERE parent_id IS NULL;
 --
 CREATE UNIQUE INDEX ux_runs_idempotency ON runs (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
 --
