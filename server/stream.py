@@ -23,9 +23,9 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from headrace.core.errors import StoreError, one_line
 from headrace.core.ids import is_id
-from headrace.server.changes import Batch, Reader
 
 if TYPE_CHECKING:
+    from headrace.server.changes import Batch, Reader
     from headrace.server.services import Services
 
 #: From one message to the next at least, seconds (measured: one by one costs ten times as much).
@@ -85,7 +85,7 @@ class Hub:
         while self._clients and not self._closed:
             try:
                 if self._reader is None:
-                    self._reader = await self._services.call(Reader, self._services)
+                    self._reader = await self._services.call(read_from, self._services)
                 self.watch()
                 batch = await self._services.call(self._reader.next, STEP_SECONDS * 4)
                 said = False
@@ -219,7 +219,7 @@ class StreamHandler(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jup
 
     async def _catch_up(self, last: int) -> None:
         """Send what happened between the client's sequence number and now."""
-        reader = await self._services.call(Reader, self._services, self._seq)
+        reader = await self._services.call(read_from, self._services, self._seq)
         reader.watched = self.watched
         while self._seq < last:
             batch = await self._services.call(reader.next, 0.0)
@@ -233,6 +233,13 @@ class StreamHandler(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jup
     async def _write(self, message: dict[str, Any]) -> None:
         done = self.write_message(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
         await done
+
+
+def read_from(services: Services, seq: int | None = None) -> Reader:
+    """Return a reader of the journal from a place on; imported when somebody listens, for it brings the store along."""
+    from headrace.server.changes import Reader
+
+    return Reader(services, seq)
 
 
 def _position(services: Services) -> tuple[int, str]:
