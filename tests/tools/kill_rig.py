@@ -16,34 +16,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder out
+from kill_judge import INTERVAL, Verdict, judge
+
 STUB = Path(__file__).parent / "kill_stub.py"
-#: Seconds between a schedule's slots.
-INTERVAL = 1.0
 WORKERS = 2
 #: After the last kill everything must have ended within so many seconds.
 SETTLE_SECONDS = 60.0
 #: A worker that a failpoint does not kill within so many seconds is killed from outside.
 EDGE_SECONDS = 3.0
-
-
-@dataclass
-class Verdict:
-    """What a trial came to."""
-
-    kills: int = 0
-    slots: int = 0
-    runs: int = 0
-    seconds: float = 0.0
-    states: Mapping[str, int] = field(default_factory=dict)
-    attempts: Mapping[str, int] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
 
 
 class Rig:
@@ -243,73 +229,6 @@ class Rig:
             except StoreError:
                 time.sleep(0.1)
 
-    def judge(self, anchor: int) -> Verdict:
-        """Compare what is there with what had to be."""
-        from headrace.core.settings import find_store
-        from headrace.store import Store
-
-        store = Store(find_store())
-        verdict = Verdict(kills=self.kills)
-        step = int(INTERVAL * 1_000_000)
-        with store.database.read() as connection:
-            runs = {
-                row[0]: row
-                for row in connection.exec_driver_sql(
-                    "SELECT id, state_type, attempt, max_attempts, schedule_id, slot_at FROM runs"
-                )
-            }
-            slots = connection.exec_driver_sql("SELECT schedule_id, slot_at, decision, run_id FROM slots").all()
-            schedules = connection.exec_driver_sql("SELECT id, next_slot_at FROM schedules").all()
-            if not self.postgres and connection.exec_driver_sql("PRAGMA integrity_check").scalar() != "ok":
-                verdict.faults.append("the database is damaged")
-        by_schedule: dict[str, list[int]] = {row[0]: [] for row in schedules}
-        for schedule_id, slot_at, decision, run_id in slots:
-            by_schedule[schedule_id].append(slot_at)
-            if decision == "run" and (run_id not in runs or runs[run_id][5] != slot_at):
-                verdict.faults.append(f"slot {slot_at} of {schedule_id} names a run that is not there")
-        for schedule_id, following in schedules:
-            expected = list(range(anchor + step, following, step))
-            found = sorted(by_schedule[schedule_id])
-            missing = set(expected) - set(found)
-            # Slots older than the rows that are kept one by one share a row: the first of their stretch.
-            if missing and not _shared(found, missing):
-                verdict.faults.append(f"{len(missing)} slots of {schedule_id} have no row: {sorted(missing)[:3]}")
-            spurious = set(found) - set(expected)
-            if spurious:
-                verdict.faults.append(f"{len(spurious)} rows of {schedule_id} are no slots")
-        slotted = Counter((row[4], row[5]) for row in runs.values())
-        verdict.faults += [f"slot {key} ran {count} times" for key, count in slotted.items() if count > 1]
-        orphans = set(slotted) - {(s[0], s[1]) for s in slots}
-        verdict.faults += [f"run of slot {key} without the slot's row" for key in orphans]
-        executed = Counter(tuple(line.split()) for line in self._effects())
-        verdict.faults += [f"attempt {key} was executed {n} times" for key, n in executed.items() if n > 1]
-        for run_id, state, attempt, most, _, _ in runs.values():
-            if state not in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED"):
-                verdict.faults.append(f"run {run_id} is {state}")
-            if attempt > most:
-                verdict.faults.append(f"run {run_id} had {attempt} attempts of {most}")
-            if state == "COMPLETED" and (run_id, str(attempt)) not in executed:
-                verdict.faults.append(f"run {run_id} completed without having been executed")
-        # A process whose attempt went to another one ends by itself (promise P7: within 5 s).
-        deadline = time.monotonic() + 5
-        while self.runs_processes() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self.runs_processes():
-            verdict.faults.append(f"processes are left: {self.runs_processes()}")
-        verdict.slots, verdict.runs = len(slots), len(runs)
-        verdict.states = dict(Counter(row[1] for row in runs.values()))
-        verdict.attempts = dict(Counter(str(row[2]) for row in runs.values()))
-        store.close()
-        return verdict
-
-    def _effects(self) -> list[str]:
-        return self.effects.read_text().splitlines() if self.effects.exists() else []
-
-
-def _shared(found: list[int], missing: set[int]) -> bool:
-    """Return whether missing slots lie behind a row that says it stands for more."""
-    return bool(found) and min(missing) > min(found)
-
 
 def _lives(pid: int) -> bool:
     try:
@@ -390,7 +309,7 @@ def trial(
         rig.settle()
     finally:
         rig.stop()
-    verdict = rig.judge(anchor)
+    verdict = judge(rig, anchor)
     return replace(verdict, seconds=round(time.monotonic() - begun, 1))
 
 
@@ -412,7 +331,7 @@ def edges(folder: Path, points: str, *, rounds: int = 4, broken: bool = False) -
         rig.settle()
     finally:
         rig.stop()
-    verdict = rig.judge(anchor)
+    verdict = judge(rig, anchor)
     return replace(verdict, seconds=round(time.monotonic() - begun, 1))
 
 
@@ -435,7 +354,6 @@ def main() -> int:
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="hr-rig-", ignore_cleanup_errors=True))
         if options.postgres:
-            sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder out
             from private_postgres import PrivatePostgres
 
             url = stack.enter_context(PrivatePostgres()).fresh_database()

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from headrace.store import schema
+from headrace.store import schema, triggers
 
 FOLDER = Path(__file__).resolve().parents[2] / "extension" / "store" / "migrations"
 SEPARATOR = ";\n--\n"
@@ -22,7 +22,7 @@ def script(dialect: str) -> str:
         statements.append(str(CreateTable(table).compile(dialect=compiler)).strip())
         for index in sorted(table.indexes, key=lambda i: str(i.name)):
             statements.append(str(CreateIndex(index).compile(dialect=compiler)).strip())
-    statements += schema.TRIGGERS[dialect]
+    statements += triggers.TRIGGERS[dialect]
     return SEPARATOR.join("\n".join(line.rstrip() for line in s.splitlines()) for s in statements) + ";\n"
 
 
