@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How often the dead are looked for and workers are counted, seconds.
 LOOK_SECONDS = 2.0
+#: … where records come by journals, which somebody has to fold in.
+NETWORK_SECONDS = 0.5
 #: How often an idle server looks whether a database has come or a schedule was made by another process, seconds.
 PEEK_SECONDS = 15.0
 #: A worker that was started is given so long to register before another one is, seconds.
@@ -95,19 +97,24 @@ class Background:
                     said = True
                 except Exception:
                     log.exception("headrace: the background goes on after a fault of its own")
-                pause = LOOK_SECONDS
+                pause = NETWORK_SECONDS if self._on_network() else LOOK_SECONDS
             self._wake.wait(pause)
             self._wake.clear()
+
+    def _on_network(self) -> bool:
+        return self._services.is_open and self._services.store.database.on_network
 
     def _look(self) -> None:
         from headrace.server.scheduler import Scheduler
         from headrace.server.worker.reaper import Reaper
+        from headrace.store.sinks import fold_journals
 
         store = self._services.store
         if self._scheduler is None and store.schedules.next_due() is not None:
             self._scheduler = Scheduler(store)
             self._scheduling = threading.Thread(target=self._scheduler.run, name="headrace-scheduler", daemon=True)
             self._scheduling.start()
+        fold_journals(store)
         Reaper(store).reap()
         self._tell(store)
         if self._start_workers:

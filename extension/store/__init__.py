@@ -170,6 +170,11 @@ class Store:
         """This process's recorder."""
         from headrace.store.recorder import Recorder
 
+        if self.database.on_network:
+            # Many writers on a network file system would block each other: one process folds all journals in.
+            from headrace.store.sinks import JournalSink
+
+            return Recorder(self, JournalSink(self.place.data_dir / "journals"))
         return Recorder(self)
 
     @cached_property

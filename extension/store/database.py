@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ from headrace.core.clock import SYSTEM_CLOCK, Clock
 from headrace.core.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 from headrace.core.failpoints import reach
 from headrace.core.settings import StorePlace
+from headrace.store.filesystem import is_network
 
 #: How long SQLite waits for another writer, ms (reliability.md: 8 writers wait 0.53 s at worst).
 BUSY_TIMEOUT_MS = 30_000
@@ -67,6 +69,12 @@ class Database:
         if self._engine is not None:
             self._engine.dispose(close=False)
             self._engine = None
+
+    @cached_property
+    def on_network(self) -> bool:
+        """Whether the SQLite file lies on a network file system (see `headrace.store.filesystem`)."""
+        path = self.place.sqlite_path
+        return path is not None and is_network(path)
 
     @property
     def engine(self) -> Engine:
@@ -116,8 +124,13 @@ class Database:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={self.busy_timeout_ms}")
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        if self.on_network:
+            # A write-ahead log needs memory that all processes share, which no network file system has.
+            cursor.execute("PRAGMA journal_mode=TRUNCATE")
+            cursor.execute("PRAGMA synchronous=FULL")
+        else:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA cache_size=-16000")
         cursor.close()
@@ -187,7 +200,7 @@ class Database:
                             yield connection
                             reach("before_commit")
                     finally:
-                        if durable:
+                        if durable and not self.on_network:
                             connection.connection.driver_connection.execute("PRAGMA synchronous=NORMAL")  # type: ignore[union-attr]
                 else:
                     with connection.begin():

@@ -10,13 +10,16 @@ same transaction as the rows.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from headrace.core.batch import Batch
 from headrace.core.errors import StoreFull, StoreUnavailable
+from headrace.core.events import RUN_DELETED
 from headrace.core.ids import new_id
 from headrace.core.settings import runtime_dir
 from headrace.store import liveness
@@ -25,6 +28,10 @@ from headrace.store.writing import write_batch
 
 if TYPE_CHECKING:
     from headrace.store import Store
+
+
+#: A line whose runs no journal brings is folded in all the same so long after its journal last grew, seconds.
+PATIENCE_SECONDS = 30.0
 
 
 class StoreSink:
@@ -105,33 +112,51 @@ def journal_folders(data_dir: Path) -> list[Path]:
 def fold_journals(store: Store) -> int:
     """Write what journals hold into the store, each line exactly once; remove journals of ended processes.
 
+    A line that changes runs which another journal has yet to bring waits for that journal.
+
     Returns
     -------
     int
         How many batches were folded in.
     """
-    folded = 0
-    for folder in journal_folders(store.place.data_dir):
-        if folder.is_dir():
-            for path in sorted(folder.glob("*.jsonl")):
-                folded += _fold(store, path)
-    return folded
+    paths = [
+        path for folder in journal_folders(store.place.data_dir) if folder.is_dir() for path in folder.glob("*.jsonl")
+    ]
+    if not paths:
+        return 0
+    total, patient = 0, True
+    while True:
+        folded = sum(_fold(store, path, patient=patient) for path in sorted(paths))
+        total += folded
+        if not folded and not patient:
+            return total
+        # Once nothing moves any more, what has waited for long enough goes in as it is.
+        patient = bool(folded)
+        paths = [path for path in paths if path.exists()]
 
 
-def _fold(store: Store, path: Path) -> int:
+def _fold(store: Store, path: Path, *, patient: bool) -> int:
     database, name, count = store.database, path.name, 0
+    patient = patient or time.time() - path.stat().st_mtime < PATIENCE_SECONDS
     finished = liveness.is_alive(name.rsplit(".", 2)[0]) is False
+    held = sa.select(t.journals.c.folded_bytes).where(t.journals.c.id == name)
     with path.open("rb") as file:
-        while True:
+        with database.read() as connection:
+            seen = connection.execute(held).scalar() or 0
+        while file.seek(0, os.SEEK_END) > seen:
             with database.write() as connection:
-                row = connection.execute(sa.select(t.journals.c.folded_bytes).where(t.journals.c.id == name)).first()
-                start = row.folded_bytes if row else 0
-                file.seek(start)
+                row = connection.execute(held).first()
+                seen = row.folded_bytes if row else 0
+                file.seek(seen)
                 line = file.readline()
                 if not line.endswith(b"\n"):
                     break
-                write_batch(database, connection, Batch.from_json(line.decode()))
-                values = {"folded_bytes": start + len(line), "updated_at": database.clock.now_us()}
+                batch = Batch.from_json(line.decode())
+                if patient and not _is_ready(connection, batch):
+                    return count
+                write_batch(database, connection, batch)
+                seen += len(line)
+                values = {"folded_bytes": seen, "updated_at": database.clock.now_us()}
                 if row:
                     connection.execute(sa.update(t.journals).where(t.journals.c.id == name).values(**values))
                 else:
@@ -140,3 +165,20 @@ def _fold(store: Store, path: Path) -> int:
     if finished:
         path.unlink(missing_ok=True)
     return count
+
+
+def _is_ready(connection: Connection, batch: Batch) -> bool:
+    """Return whether every run that a batch changes is in the store, or in the batch, or was deleted."""
+    born = {row[0] for row in batch.runs}
+    strange = {change.run_id for change in batch.changes} - born
+    if not strange:
+        return True
+    known = {row.id for row in connection.execute(sa.select(t.runs.c.id).where(t.runs.c.id.in_(sorted(strange))))}
+    missing = strange - known
+    if not missing:
+        return True
+    # A run that was deleted has told so in the journal of events; its late changes go nowhere.
+    gone = sa.select(t.events.c.subject_id).where(
+        t.events.c.kind == RUN_DELETED, t.events.c.subject_id.in_(sorted(missing))
+    )
+    return missing <= {row.subject_id for row in connection.execute(gone)}

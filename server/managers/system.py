@@ -51,9 +51,15 @@ class SystemManager:
             message = one_line(error)
         message = message or self._strangers()
         background = self._services.background
+        note = ""
+        if not message and self._services.store.database.on_network:
+            note = (
+                "The store lies on a network file system: it is slower there, and only one machine may use it at a time. "
+                "A local HEADRACE_DATA_DIR or PostgreSQL is better."
+            )
         return {
             "status": "degraded" if message else "ok",
-            "message": message,
+            "message": message or note,
             "version": __version__,
             "store": {
                 "url": masked_url(place.url),

@@ -32,6 +32,8 @@ from headrace.store.watch import Watcher
 if TYPE_CHECKING:
     from headrace.store import Store
 
+#: How often journals are folded in where they are how everybody writes (network file systems), seconds.
+FOLD_SECONDS = 0.25
 #: How often output files are looked at, seconds.
 CAPTURE_SECONDS = 0.1
 #: An auto-started worker leaves after so long without anything to do or to wait for, seconds.
@@ -176,11 +178,14 @@ class Worker:
         if self._every("heartbeat", liveness.HEARTBEAT_SECONDS):
             self.store.workers.heartbeat(self._id)
             self.store.claims.renew(self._me)
+        if self.store.database.on_network and self._every("fold", FOLD_SECONDS):
+            fold_journals(self.store)
         if self._every("reap", REAP_SECONDS):
+            # Folded first: what a process has said must be known before it is judged.
+            fold_journals(self.store)
             self._reaper.reap()
             self._give_back()
             self._adopt()
-            fold_journals(self.store)
             changed = True
         if self._every("retain", RETAIN_SECONDS):
             retain(self.store)
@@ -269,6 +274,8 @@ class Worker:
         store_lines(self.store, [(child.tail, True)])
         self._busy_at = self._clock.monotonic()
         code = child.exit_code() or 0
+        # A process that could not reach the store has written its end into a journal.
+        fold_journals(self.store)
         run = self.store.runs.find(child.run.id)
         if run is not None and not run.is_final and run.attempt == child.run.attempt:
             self._end(run, child, code)
