@@ -7,6 +7,10 @@ database, no thread and hardly any memory.
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import shutil
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -158,6 +162,15 @@ class Services:
             spec = entry.get("spec", {})
             found[name] = dict(spec) if isinstance(spec, dict) else {}
         return found
+
+    def kernel_spec(self, name: str) -> dict[str, Any]:
+        """Return a kernelspec whole, its program by its path: what a worker in another environment can start too."""
+        spec = dict(self.kernel_finder.get_kernel_spec(name).to_dict())
+        argv = [str(word) for word in spec.get("argv") or []]
+        if argv and not os.path.isabs(argv[0]):
+            named_python = re.fullmatch(r"python(\d(\.\d+)?)?(\.exe)?", argv[0]) is not None
+            argv[0] = sys.executable if named_python else (shutil.which(argv[0]) or argv[0])
+        return {**spec, "argv": argv}
 
     @cached_property
     def kernel_finder(self) -> Any:

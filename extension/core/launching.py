@@ -28,9 +28,12 @@ from headrace.core.states import StateType
 SCHEDULED_TIMEOUT_SECONDS = 86_400.0
 #: What a deployment hands to each of its runs.
 _LAUNCHED = (
-    *("snapshot_id", "entrypoint", "interpreter", "kernel_name", "output_path", "cwd", "env_file"),
+    *("snapshot_id", "entrypoint", "interpreter", "kernel_name", "kernel_spec", "output_path", "cwd", "env_file"),
     *("timeout_seconds", "cell_timeout_seconds", "retry_delay_seconds"),
 )
+#: What a notebook's spec and a flow's origin have of it.
+_OF_SPEC = ("kernel_name", "cwd", "env_file", "timeout_seconds", "cell_timeout_seconds", "checkpoint")
+_OF_ORIGIN = ("interpreter", "cwd", "entrypoint", "snapshot_id")
 LAUNCH = "launch"
 #: Tokens that a run fills beside its parameters.
 TOKENS = ("run_id", "run_name", "scheduled_at", "interval_start", "interval_end", "notebook")
@@ -240,13 +243,33 @@ def check_tokens(deployment: Deployment, schedule_parameters: Mapping[str, Any] 
             raise InvalidParameter(f"output_path: {error.message}", field="output_path") from error
 
 
+def launch_of(run: Run) -> dict[str, Any] | None:
+    """Return what another process needs to run this run's definition again, None where nobody knows.
+
+    A run that a worker started has it; a notebook of the command line has its spec; a flow of a script or a kernel
+    has noted where it comes from.
+    """
+    if run.parent_id is not None:
+        return None
+    details = run.details
+    if LAUNCH in details:
+        return dict(details[LAUNCH])
+    if run.kind is RunKind.NOTEBOOK and run.notebook_path and isinstance(details.get("spec"), Mapping):
+        return {key: details["spec"][key] for key in _OF_SPEC if details["spec"].get(key) is not None}
+    origin = details.get("origin")
+    if run.kind is RunKind.FLOW and isinstance(origin, Mapping):
+        found = {key: origin[key] for key in _OF_ORIGIN if origin.get(key) is not None}
+        return found if "entrypoint" in found or "snapshot_id" in found else None
+    return None
+
+
 def run_again(run: Run, *, now: int, parameters: Mapping[str, Any] | None = None, resume: bool = False) -> Run:
     """Return a run of the same definition as an earlier one.
 
     Parameters
     ----------
     run : Run
-        An earlier root run that a worker started.
+        An earlier root run.
     now : int, µs
     parameters : mapping or None
         Changed parameters.
@@ -256,13 +279,13 @@ def run_again(run: Run, *, now: int, parameters: Mapping[str, Any] | None = None
     Raises
     ------
     Conflict
-        The earlier run was not started by a worker, or (to resume) has not ended or completed.
+        Nobody knows how to run the earlier one again, or (to resume) it has not ended, or it completed.
     """
-    launch = run.details.get(LAUNCH)
-    if launch is None or run.parent_id is not None:
+    launch = launch_of(run)
+    if launch is None:
         what = "resumed" if resume else "run again"
         raise Conflict(
-            f"Run {run.name} cannot be {what} from here: it was started in a notebook, a script or inside another run."
+            f"Run {run.name} cannot be {what} from here: it belongs to another run, or to a session that is gone."
         )
     if resume and (not run.is_final or run.state_type is StateType.COMPLETED):
         raise Conflict(
@@ -291,5 +314,5 @@ def run_again(run: Run, *, now: int, parameters: Mapping[str, Any] | None = None
         notebook_path=run.notebook_path,
         pool=run.pool or DEFAULT_POOL,
         priority=run.priority,
-        details={LAUNCH: dict(launch)},
+        details={LAUNCH: launch, **{key: run.details[key] for key in ("origin",) if key in run.details}},
     )

@@ -176,12 +176,13 @@ class DeploymentsManager:
             path = root.notebook(body["notebook"])
             kernel = self._services.notebooks.check_kernel(path, body.get("kernel_name"))
             fields.update(kind="notebook", notebook_path=path, entrypoint=None)
-            fields.update(kernel_name=kernel, cwd=os.path.dirname(path))
+            fields.update(kernel_name=kernel, kernel_spec=self._services.kernel_spec(kernel), cwd=os.path.dirname(path))
         elif body.get("entrypoint") is not None:
             fields.update(kind="flow", entrypoint=self.entrypoint(body["entrypoint"]), notebook_path=None)
             fields.update(interpreter=sys.executable, cwd=str(root.folder))
         elif body.get("kernel_name") is not None:
-            fields["kernel_name"] = self._services.notebooks.check_kernel("", body["kernel_name"])
+            kernel = self._services.notebooks.check_kernel("", body["kernel_name"])
+            fields.update(kernel_name=kernel, kernel_spec=self._services.kernel_spec(kernel))
         if "output_path" in body:
             fields["output_path"] = root.new_file(body["output_path"]) if body["output_path"] else None
         if body.get("cwd") is not None:

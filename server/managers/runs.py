@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.clock import iso
 from headrace.core.deployments import DEFAULT_POOL, Deployment
 from headrace.core.errors import Conflict, NotFound, UsageError
-from headrace.core.launching import deployment_run, new_run, run_again
+from headrace.core.launching import deployment_run, launch_of, new_run, run_again
 from headrace.core.runs import Run, RunFilter, RunKind
 from headrace.core.states import StateType
 from headrace.core.wire import run_to_wire
@@ -45,7 +45,7 @@ class RunsManager:
             data["details"] = {k: v for k, v in data["details"].items() if k != "launch"}
             launch = run.details.get("launch")
             data["questions"] = self._questions(run)
-            data["can_rerun"] = launch is not None and run.parent_id is None
+            data["can_rerun"] = launch_of(run) is not None
             if isinstance(launch, Mapping):
                 data["launch"] = {k: v for k, v in launch.items() if k not in ("env_file",)}
         return data

@@ -91,6 +91,8 @@ def build(store: Store, run: Run) -> Command:
     }
     if run.kind is RunKind.NOTEBOOK:
         source = _notebook(store, run, launch, folder)
+        if launch.get("kernel_spec"):
+            environment["JUPYTER_PATH"] = _keep_kernel_spec(launch, folder, environment.get("JUPYTER_PATH"))
         spec = folder / "spec.json"
         _write_private(spec, json.dumps(notebook_spec(run, launch, source)))
         arguments = [sys.executable, "-m", "headrace.server.runner", str(spec)]
@@ -113,6 +115,26 @@ def _notebook(store: Store, run: Run, launch: Mapping[str, Any], folder: Path) -
     if not run.notebook_path or not os.path.isfile(run.notebook_path):
         raise NotFound(f"The notebook {run.notebook_path} is not there any more.", field="notebook")
     return run.notebook_path
+
+
+def _keep_kernel_spec(launch: Mapping[str, Any], folder: Path, path: str | None) -> str:
+    """Lay the kernelspec that the deployment was made with where the runner looks first; return its JUPYTER_PATH.
+
+    Raises
+    ------
+    NotFound
+        The kernel's program is gone.
+    """
+    spec = dict(launch["kernel_spec"])
+    program = str((spec.get("argv") or [""])[0])
+    if os.path.isabs(program) and not os.access(program, os.X_OK):
+        raise NotFound(
+            f"The kernel that this deployment was made with is gone: {program}. Deploy it again.", field="kernel_name"
+        )
+    place = folder / "jupyter" / "kernels" / str(launch.get("kernel_name") or "python3")
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_private(place / "kernel.json", json.dumps(spec))
+    return os.pathsep.join([str(folder / "jupyter"), *([path] if path else [])])
 
 
 def notebook_spec(run: Run, launch: Mapping[str, Any], source: str) -> dict[str, Any]:

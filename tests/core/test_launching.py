@@ -10,7 +10,7 @@ import pytest
 from headrace.core.clock import parse_iso
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import Conflict, InvalidParameter
-from headrace.core.launching import check_tokens, deployment_run, new_run, run_again
+from headrace.core.launching import check_tokens, deployment_run, launch_of, new_run, run_again
 from headrace.core.runs import RunKind
 from headrace.core.states import StateType
 
@@ -118,6 +118,37 @@ def test_only_what_did_not_end_well_is_continued(state: StateType) -> None:
         run_again(replace(make(), state_type=state), now=NOW, resume=True)
     failed = replace(make(), state_type=StateType.FAILED)
     assert run_again(failed, now=NOW, resume=True).resumed_from_id == failed.id
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "launch"),
+    [
+        pytest.param(
+            RunKind.NOTEBOOK,
+            {"spec": {"input_path": "r.ipynb", "cwd": "/w", "kernel_name": "python3", "output_path": "out.ipynb"}},
+            {"cwd": "/w", "kernel_name": "python3"},
+            id="a notebook of the command line, its result beside it",
+        ),
+        pytest.param(
+            RunKind.FLOW,
+            {"origin": {"interpreter": "/py", "cwd": "/w", "entrypoint": "/w/a.py:f", "parameters_id": "sha256:1"}},
+            {"interpreter": "/py", "cwd": "/w", "entrypoint": "/w/a.py:f"},
+            id="a flow of a script",
+        ),
+        pytest.param(RunKind.FLOW, {"origin": {"interpreter": "/py", "cwd": "/w"}}, None, id="a flow of nowhere"),
+        pytest.param(RunKind.CELL, {"origin": {"entrypoint": "a:f"}}, None, id="a cell"),
+    ],
+)
+def test_runs_of_scripts_and_the_command_line_can_be_run_again_where_they_say_how(
+    kind: RunKind, details: dict[str, Any], launch: dict[str, Any] | None
+) -> None:
+    run = replace(make(), kind=kind, details=details, notebook_path="/w/r.ipynb")
+    assert launch_of(run) == launch
+    assert launch_of(replace(run, parent_id="x")) is None
+    if launch is not None:
+        again = run_again(run, now=NOW)
+        assert again.details["launch"] == launch
+        assert again.details.get("origin") == details.get("origin")
 
 
 def test_a_run_that_no_worker_started_is_not_run_again() -> None:

@@ -250,3 +250,18 @@ async def test_tokens_are_previewed_checked_and_stored_resolved(
     spec = notebook_spec(runs[0], runs[0].details["launch"], runs[0].notebook_path or "")
     assert spec["parameters"]["day"] == int(runs[0].parameters["day"])
     await api("POST", f"/schedules/{made['schedule']['id']}/pause", {})
+
+
+async def test_a_deployment_keeps_and_shows_the_kernel_it_was_made_with(
+    api: Api, services: Services, write_notebook: Any
+) -> None:
+    import sys
+
+    write_notebook("r.ipynb")
+    made = (await api("POST", "/deployments", {"name": "n", "notebook": "r.ipynb"}))[1]["deployment"]
+    assert made["interpreter"] == sys.executable
+    kept = services.store.deployments.get(made["id"]).kernel_spec
+    assert kept is not None
+    assert kept["argv"][0] == sys.executable
+    run = (await api("POST", f"/deployments/{made['id']}/run", {}))[1]["run"]
+    assert services.store.runs.get(run["id"]).details["launch"]["kernel_spec"] == kept

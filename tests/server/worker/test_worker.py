@@ -346,3 +346,27 @@ def test_old_runs_go_where_a_deployment_says_so(store: Store) -> None:
     assert retain(store) == 5
     assert [len(store.deployments.last_runs(d.id)) for d in (kept, few, old)] == [4, 2, 2]
     assert store.runs.find(unfinished.id) is not None
+
+
+def test_a_deployments_kernel_is_the_one_it_was_made_with_whatever_this_worker_would_find(store: Store) -> None:
+    from headrace.core.errors import NotFound
+
+    (store.place.data_dir / "r.ipynb").write_text("{}")
+    spec = {"argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], "display_name": "Mine"}
+    run = new_run(
+        owner=user_name(),
+        now=store.clock.now_us(),
+        kind=RunKind.NOTEBOOK,
+        definition="r",
+        launch={"kernel_name": "special", "kernel_spec": spec},
+        notebook_path=str(store.place.data_dir / "r.ipynb"),
+    )
+    built = command.build(store, run)
+    folder = Path(built.environment["JUPYTER_PATH"].split(os.pathsep)[0])
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    found = KernelSpecManager(kernel_dirs=[str(folder / "kernels")]).get_kernel_spec("special")
+    assert (found.argv, found.display_name) == (spec["argv"], "Mine")
+    gone = replace(run, details={"launch": {"kernel_name": "special", "kernel_spec": {"argv": ["/gone/python"]}}})
+    with pytest.raises(NotFound, match="/gone/python"):
+        command.build(store, gone)
