@@ -36,6 +36,8 @@ TEND_SECONDS = 0.05
 SAY_SECONDS = 2.0
 #: The clean-up of a body that was interrupted has this long before it is interrupted again, seconds.
 GRACE_SECONDS = 5.0
+#: Whoever closes a store waits so long for this thread to let go of it, seconds.
+CLOSE_SECONDS = 2.0
 #: So long after the last run has ended the thread still looks, seconds; then it sleeps until the next one.
 LINGER_SECONDS = 2.0
 
@@ -60,9 +62,11 @@ class Control:
         self._version = -1
         store = session.store
         self._seq = _last_seq(store) if store is not None else 0
-        thread = threading.Thread(target=self._work, name="headrace-control", daemon=True)
-        thread._headrace_run = None  # type: ignore[attr-defined]
-        thread.start()
+        self._thread = threading.Thread(target=self._work, name="headrace-control", daemon=True)
+        self._thread._headrace_run = None  # type: ignore[attr-defined]
+        self._thread.start()
+        if store is not None:
+            store.before_close(self.end)
 
     def rouse(self) -> None:
         """Wake the thread: a run begins, or one was asked to end."""
@@ -70,9 +74,11 @@ class Control:
             self._wake.set()
 
     def end(self) -> None:
-        """Let the thread end: the process records somewhere else now."""
+        """Let the thread end: the process records somewhere else now, or its store is being closed."""
         self._replaced = True
         self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(CLOSE_SECONDS)
 
     def ask(self, run: LiveRun, reason: str) -> None:
         """Ask a run of this process to end, and look after it until it has."""
@@ -95,6 +101,8 @@ class Control:
             self._wake.clear()
             now = time.monotonic()
             try:
+                if self._replaced:
+                    return
                 self._tend(now)
                 if now - looked >= LOOK_SECONDS:
                     looked = now
@@ -113,7 +121,7 @@ class Control:
                 busy = now
             elif now - busy > LINGER_SECONDS:
                 self._asleep = True
-                if not LIVE:
+                if not LIVE and not self._replaced:
                     self._wake.wait()
                 self._asleep = False
                 busy = time.monotonic()
@@ -204,11 +212,11 @@ def watch(session: Session) -> Control:
     """Return this process's control thread, started at the first call; wake it when it sleeps."""
     global _control
     control = _control
-    if control is None or control.session is not session or control.pid != os.getpid():
+    if control is None or control.session is not session or control.pid != os.getpid() or control._replaced:
         with _lock:
             control = _control
-            if control is None or control.session is not session or control.pid != os.getpid():
-                if control is not None:
+            if control is None or control.session is not session or control.pid != os.getpid() or control._replaced:
+                if control is not None and control.pid == os.getpid():
                     control.end()
                 control = _control = Control(session)
     if control._asleep:

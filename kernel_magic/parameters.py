@@ -68,7 +68,7 @@ def annotations_of(definition: FunctionDefinition) -> dict[str, Any]:
     raw = {name: p.annotation for name, p in definition.parameters.items() if p.annotation is not p.empty}
     if any(isinstance(hint, str) for hint in raw.values()):
         scope = getattr(fn, "__globals__", {})
-        local = {**_closure(fn), **getattr(fn, "__type_params__", {})} if hasattr(fn, "__closure__") else {}
+        local = {**_closure(fn), **{p.__name__: p for p in getattr(fn, "__type_params__", ())}}
         for name, hint in list(raw.items()):
             if isinstance(hint, str):
                 try:
@@ -80,8 +80,9 @@ def annotations_of(definition: FunctionDefinition) -> dict[str, Any]:
 
 
 def _closure(fn: Any) -> dict[str, Any]:
-    found = {}
-    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False):
+    found: dict[str, Any] = {}
+    names = getattr(getattr(fn, "__code__", None), "co_freevars", ())
+    for name, cell in zip(names, getattr(fn, "__closure__", None) or (), strict=False):
         try:
             found[name] = cell.cell_contents
         except ValueError:  # not assigned yet

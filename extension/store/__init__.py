@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ class Store:
         from headrace.store.upgrade import ensure_schema
 
         self.place = place or find_store()
+        self._before_close: list[Callable[[], None]] = []
         self.database = Database(self.place, clock=clock)
         self.schema = ensure_schema(self.database, upgrade=upgrade)
 
@@ -183,8 +185,14 @@ class Store:
         with self.database.read() as connection:
             return str(connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'instance'").scalar())
 
+    def before_close(self, stop: Callable[[], None]) -> None:
+        """Call `stop` before the store is closed: a thread that looks at it must not find it gone."""
+        self._before_close.append(stop)
+
     def close(self) -> None:
         """Write what waits and close every connection."""
+        while self._before_close:
+            self._before_close.pop()()
         if "recorder" in self.__dict__:
             self.recorder.close()
         self.database.close()
