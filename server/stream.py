@@ -86,6 +86,7 @@ class Hub:
             try:
                 if self._reader is None:
                     self._reader = await self._services.call(read_from, self._services)
+                    self._say_where_it_begins(self._reader.seq)
                 self.watch()
                 batch = await self._services.call(self._reader.next, STEP_SECONDS * 4)
                 said = False
@@ -108,6 +109,13 @@ class Hub:
                     client.offer(batch)
             await asyncio.sleep(STEP_SECONDS)
         self._reader = None
+
+    def _say_where_it_begins(self, seq: int) -> None:
+        """Let clients that asked for the journal's end before this reader did catch up to where it begins."""
+        from headrace.server.changes import Batch
+
+        for client in list(self._clients):
+            client.offer(Batch(seq=seq, start=seq))
 
 
 class StreamHandler(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, JupyterHandler):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
 from server_help import Api, record
 
 from headrace.core.states import StateType
+from headrace.server import stream as stream_module
 from headrace.server.services import Services
 
 
@@ -62,6 +64,24 @@ async def test_it_greets_and_then_tells_what_changes(listen: Any, services: Serv
     assert changes["seq"] > hello["seq"]
     assert changes["counts"]["running"] == 2
     assert "deployments" not in changes
+
+
+async def test_what_happens_before_the_reader_of_the_journal_has_begun_is_told(
+    listen: Any, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = threading.Event()
+    plain = stream_module.read_from
+
+    def late(services: Services, seq: int | None = None) -> Any:
+        assert seq is not None or begin.wait(30)
+        return plain(services, seq)
+
+    monkeypatch.setattr(stream_module, "read_from", late)
+    stream = await listen()
+    await stream.next("hello")
+    run_id = record(services)
+    begin.set()
+    assert [run["id"] for run in (await stream.next("changes", key="runs"))["runs"]] == [run_id]
 
 
 async def test_many_changes_come_in_few_messages(listen: Any, services: Services) -> None:
