@@ -29,7 +29,7 @@ def test_200_kills_lose_and_double_nothing() -> None:
     assert verdict["runs"] >= 50
 
 
-BEGAN_TWICE = ["--points", "after_spawn_before_pid=kill@{n}", "--delay", "1.0"]
+BEGAN_TWICE = ["--points", "after_spawn_before_pid=kill@{n}", "--gate"]
 
 
 @pytest.mark.parametrize(

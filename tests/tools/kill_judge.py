@@ -8,15 +8,32 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from kill_rig import Rig
 
 #: Seconds between a schedule's slots.
 INTERVAL = 1.0
+#: A server that was killed recovers from its log; it is asked again for so many seconds.
+RECOVERS_SECONDS = 60.0
+Value = TypeVar("Value")
+
+
+def patiently(call: Callable[[], Value]) -> Value:
+    """Return what a call on the store returns, asking again while the server recovers."""
+    from headrace.core.errors import StoreError
+
+    deadline = time.monotonic() + RECOVERS_SECONDS
+    while True:
+        try:
+            return call()
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 @dataclass
@@ -37,7 +54,7 @@ def judge(rig: Rig, anchor: int) -> Verdict:
     from headrace.core.settings import find_store
     from headrace.store import Store
 
-    store = Store(find_store())
+    store = patiently(lambda: Store(find_store()))
     verdict = Verdict(kills=rig.kills)
     step = int(INTERVAL * 1_000_000)
     with store.database.read() as connection:

@@ -18,11 +18,12 @@ import tempfile
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder out
-from kill_judge import INTERVAL, Verdict, judge
+from kill_judge import INTERVAL, Verdict, judge, patiently
 
 STUB = Path(__file__).parent / "kill_stub.py"
 WORKERS = 2
@@ -203,9 +204,9 @@ class Rig:
         from headrace.core.settings import find_store
         from headrace.store import Store
 
-        store = Store(find_store())
-        for row in store.schedules.page(limit=1000):
-            self._pause(store, row)
+        store = patiently(lambda: Store(find_store()))
+        for row in patiently(lambda: store.schedules.page(limit=1000)):
+            patiently(partial(store.schedules.update, row.id, active=False, next_fire_at=None))
         begun = time.monotonic()
         query = "SELECT count(*) FROM runs WHERE state_type NOT IN ('COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED')"
         while time.monotonic() - begun < SETTLE_SECONDS:
@@ -218,16 +219,6 @@ class Rig:
             time.sleep(0.1)
         store.close()
         return time.monotonic() - begun
-
-    def _pause(self, store: Any, row: Any) -> None:
-        from headrace.core.errors import StoreError
-
-        while True:
-            try:
-                store.schedules.update(row.id, active=False, next_fire_at=None)
-                return
-            except StoreError:
-                time.sleep(0.1)
 
 
 def _lives(pid: int) -> bool:
@@ -266,7 +257,8 @@ def _work(effects: Path, points: str, broken: bool = False) -> None:
             str(run.attempt),
             str(effects),
         ]
-        return command.Command(arguments=words, cwd="/", environment=dict(os.environ), folder=folder)
+        environment = {**os.environ, "KILL_STUB_WORKER": str(os.getpid())}
+        return command.Command(arguments=words, cwd="/", environment=environment, folder=folder)
 
     worker = Worker(store, pool="default", owner=user_name(), limit=4, build=build)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop_event.set())
@@ -343,12 +335,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--points", default="", help="failpoints instead of random kills, e.g. before_commit=kill@{n}")
     parser.add_argument("--broken", action="store_true", help="take the fence of attempts out")
-    parser.add_argument("--delay", default="0", help="seconds before a run's process takes its attempt over")
+    parser.add_argument("--gate", action="store_true", help="a run's process whose worker died waits for a second one")
     parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL server, which is hurt too")
     parser.add_argument("--folder", default=None)
     options = parser.parse_args()
-    os.environ["KILL_STUB_DELAY"] = options.delay
+    os.environ["KILL_STUB_GATE"] = "1" if options.gate else ""
     seed = random.randrange(10_000) if options.seed is None else options.seed
     url = ""
     with ExitStack() as stack:

@@ -10,9 +10,12 @@ import os
 import sqlite3
 import sys
 import time
+from pathlib import Path
 
 from headrace.store import liveness
 
+#: So long waits a process without a worker for its double.
+GATE_SECONDS = 8.0
 FINAL = "('COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED')"
 
 
@@ -31,10 +34,27 @@ def changed(database: str, statement: str, values: tuple[object, ...]) -> int:
         return server.execute(statement.replace("?", "%s").encode(), values).rowcount
 
 
+def wait_at_the_gate(folder: Path) -> None:
+    """Where this process's worker died, wait until another worker has started the attempt once more.
+
+    That is what a slow import comes to, without its luck.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    worker = int(os.environ["KILL_STUB_WORKER"])
+    deadline = time.monotonic() + 0.5
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            deadline, worker = time.monotonic() + GATE_SECONDS, os.getpid()
+        time.sleep(0.02)
+
+
 def main(database: str, run_id: str, attempt: str, effects: str) -> int:
     me = liveness.owner_id()
-    # A slow import: the moment in which another worker may already have started the attempt once more.
-    time.sleep(float(os.environ.get("KILL_STUB_DELAY", "0")))
+    if os.environ.get("KILL_STUB_GATE"):
+        wait_at_the_gate(Path(f"{effects}.gate") / f"{run_id}-{attempt}")
 
     def change(statement: str, *values: object) -> int:
         """Change rows in a transaction of its own; a server that is away for a moment is asked again."""
