@@ -17,7 +17,7 @@ from typing import Any
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Integer, Unicode
 
-from headrace.server.kernels import process_start
+from headrace.server.processes import process_start
 
 PROVISIONER = "headrace-attach"
 _POLL_SECONDS = 0.05
@@ -28,7 +28,7 @@ class AttachProvisioner(KernelProvisionerBase):
 
     connection_file = Unicode(help="The kernel's connection file.").tag(config=True)
     pid = Integer(help="The kernel's process, which leads its process group.").tag(config=True)
-    started = Unicode(help="When it started, as `headrace.server.kernels.process_start` tells.").tag(config=True)
+    started = Unicode(help="When it started, as `headrace.server.processes.process_start` tells.").tag(config=True)
 
     @property
     def has_process(self) -> bool:

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from headrace.core.errors import HeadraceError, UnknownKernel, UsageError
 from headrace.core.settings import DATA_DIR, DATABASE_URL, StorePlace
+from headrace.server.processes import describe_exit, kill_group, process_facts
 
 #: What a kernel printed before it died is kept up to here, characters.
 TAIL_LENGTH = 4000
@@ -60,8 +61,10 @@ class Kernel:
         The kernel's answer to `kernel_info_request`, once it is ready.
     exit_code : int or None
         Once it has ended.
-    note : Path or None
-        The note of the run whose kept kernel this was (see `headrace.server.runner.keeping`).
+    watched : Path or None
+        The note at which the kernel's keeper looks (see `headrace.server.runner.keeping`).
+    continued : bool
+        It was the kept kernel of an earlier run.
     """
 
     name: str
@@ -69,7 +72,8 @@ class Kernel:
     client: Any = None
     info: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
-    note: Path | None = None
+    watched: Path | None = None
+    continued: bool = False
     _errors: IO[bytes] | None = None
     _pid: int | None = None
 
@@ -87,6 +91,18 @@ class Kernel:
     def set_process(self, pid: int) -> None:
         """Say which process it is, where it was not started here."""
         self._pid = pid
+
+    async def set_variable(self, name: str, value: str) -> None:
+        """Set an environment variable in a kernel that runs already (Python; others keep what they were started with)."""
+        if self.language != "python":
+            return
+        code = f"__import__('os').environ[{name!r}] = {value!r}"
+        wanted = self.client.execute(code, silent=True, store_history=False)
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            message = await self._next(self.client.shell_channel, until)
+            if message is not None and message["parent_header"].get("msg_id") == wanted:
+                return
 
     def let_go(self) -> None:
         """Close the channels and leave the kernel running."""
@@ -122,6 +138,8 @@ class Kernel:
         KernelStartError
             It died, or did not answer in time; the message has what it printed last.
         """
+        if self.info:
+            return
         deadline = time.monotonic() + timeout_seconds
         self.client = self.manager.client()
         self.client.start_channels(hb=False)
@@ -372,64 +390,3 @@ def kernel_environment(place: StorePlace, notebook_path: str, extra: Mapping[str
     env.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     env.update(extra)
     return env
-
-
-def process_facts(pid: int | None) -> dict[str, Any]:
-    """Return a process's id, group and start, so that it can be told from a later one with the same id."""
-    if pid is None:
-        return {}
-    facts: dict[str, Any] = {"pid": pid, "started": process_start(pid)}
-    if hasattr(os, "getpgid"):
-        try:
-            facts["pgid"] = os.getpgid(pid)
-        except ProcessLookupError:
-            pass
-    return facts
-
-
-def process_start(pid: int) -> str:
-    """Return when a process started, in the kernel's own ticks (Linux); "" where that cannot be told."""
-    try:
-        # Field 22 of proc(5)'s stat; the command's name before it may hold blanks and parentheses.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def kill_group(pgid: int, *, started: str | None = None) -> bool:
-    """Kill a process group, if it is (still) the one that is meant.
-
-    Parameters
-    ----------
-    pgid : int
-    started : str or None, default None
-        What `process_start` said of the group's leader; None kills whatever is in the group.
-
-    Returns
-    -------
-    bool
-        Whether there was something to kill.
-    """
-    if not hasattr(os, "killpg") or pgid == os.getpgrp():
-        return False
-    if started and process_start(pgid) not in ("", started):
-        return False
-    try:
-        os.killpg(pgid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def describe_exit(code: int | None) -> str:
-    """Return an exit code in a few words."""
-    if code is None:
-        return "its exit code is not known"
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = ", possibly out of memory" if name == "SIGKILL" else ""
-    return f"killed by {name}{hint}"

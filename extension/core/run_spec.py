@@ -153,6 +153,11 @@ class NotebookSpec:
         if self.on_crash not in ("retries", "fail"):
             raise InvalidOption(f"on_crash is {self.on_crash!r}; choose retries or fail.", field="on_crash")
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether the kernel's process is to be limited, which is done when it starts."""
+        return self.memory_limit_bytes is not None or self.cpu_limit_seconds is not None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the values that differ from the defaults, JSON where the parameters are."""
         data = asdict(self)

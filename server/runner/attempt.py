@@ -83,7 +83,7 @@ class Attempt:
 
         recording, prepared = self._recording, self._runner.prepared
         if self._kernel is not None:
-            if self._runner.spec.keep_kernel_seconds > 0 and self._kernel.note is None:
+            if self._runner.spec.keep_kernel_seconds > 0 and self._kernel.watched is None:
                 watch_over(self._kernel, recording.store.place.data_dir, recording.run.id)
             facts = self._kernel.facts()
             leave_facts(facts)
@@ -106,7 +106,7 @@ class Attempt:
         earlier = self._runner.earlier
         if earlier is None or recording.attempt > recording.run.attempt:
             return []
-        in_memory = self._kernel is not None and self._kernel.note is not None
+        in_memory = self._kernel is not None and self._kernel.continued
         self._continuation = continue_run(recording.store, earlier, plans, self._graph, spec, in_memory=in_memory)
         decisions = self._continuation.decisions
         self._shown = earlier_outputs(recording.store, earlier, decisions)

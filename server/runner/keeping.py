@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core.runs import Run
-from headrace.server.kernels import Kernel, process_start
+from headrace.server.kernels import Kernel
+from headrace.server.processes import process_start
 
 SPEC_PREFIX = "headrace-kept-"
 
@@ -28,9 +29,10 @@ def watch_over(kernel: Kernel, data_dir: Path, run_id: str) -> None:
     """Start the process that ends an independent kernel when its runner dies or its time is over."""
     if kernel.pid is None:
         return
+    kernel.watched = note_path(data_dir, run_id)
     script = str(resources.files("headrace.server.runner") / "keeper.py")
     me = os.getpid()
-    words = [str(note_path(data_dir, run_id)), str(kernel.pid), process_start(kernel.pid), str(me), process_start(me)]
+    words = [str(kernel.watched), str(kernel.pid), process_start(kernel.pid), str(me), process_start(me)]
     # It forks and its parent leaves at once: nobody has to wait for it, and it is in no list of ours.
     subprocess.run(
         [sys.executable, "-I", "-S", script, *words],
@@ -75,8 +77,10 @@ def keep(kernel: Kernel, data_dir: Path, run: Run, seconds: float) -> dict[str, 
     note["kernelspec"] = _write_kernelspec(note, run.name)
     path = note_path(data_dir, run.id)
     _write_note(path, note)
-    if kernel.note is not None:
-        _write_note(kernel.note, {"moved": str(path)})
+    if kernel.watched not in (None, path):
+        assert kernel.watched is not None
+        _write_note(kernel.watched, {"moved": str(path)})
+    kernel.watched = path
     return {"until": round(until, 3), **{k: note[k] for k in ("connection_file", "kernelspec")}, **note["kernel"]}
 
 
@@ -154,7 +158,7 @@ async def take_kept(data_dir: Path, earlier: Run) -> Kernel | None:
         await manager.start_kernel()
     except (RuntimeError, OSError, ValueError, NoSuchKernel):
         return None
-    kernel = Kernel(name=facts["name"], manager=manager, note=path)
+    kernel = Kernel(name=facts["name"], manager=manager, watched=path, continued=True)
     kernel.set_process(facts["pid"])
     return kernel
 

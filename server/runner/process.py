@@ -15,6 +15,7 @@ from headrace.core.ids import is_id
 from headrace.core.run_spec import NotebookSpec
 from headrace.core.runs import Run, RunKind
 from headrace.core.states import StateType
+from headrace.server.kernels import Kernel
 from headrace.server.runner.observer import Observer
 from headrace.server.runner.outcome import EXIT_FAILED, EXIT_USAGE
 from headrace.server.runner.prepare import Prepared, prepare
@@ -65,34 +66,58 @@ def run_here(
 
 
 def main(arguments: list[str]) -> int:
-    """Serve `python -m headrace.server.runner SPEC.json | RUN_ID`.
+    """Serve `python -m headrace.server.runner SPEC.json | RUN_ID | --warm JSON`.
 
     Returns
     -------
     int
         0 completed, 1 failed, 2 the spec cannot be, 75 another process has the attempt, 138 the kernel died.
     """
+    if len(arguments) == 2 and arguments[0] == "--warm":
+        from headrace.server.runner.warm import main as warm
+
+        return warm(arguments[1])
     if len(arguments) != 1:
         print("usage: python -m headrace.server.runner SPEC.json|RUN_ID", file=sys.stderr)
         return EXIT_USAGE
+    return asyncio.run(execute(arguments[0]))
+
+
+async def execute(argument: str, *, kernel: Kernel | None = None) -> int:
+    """Take a run over and run it to its end, in a process that is there for it alone.
+
+    Parameters
+    ----------
+    argument : str
+        A spec's path, or a run's id.
+    kernel : Kernel or None, default None
+        A warm one.
+
+    Returns
+    -------
+    int
+        As `main`.
+    """
+    code, run = EXIT_FAILED, None
     try:
-        spec, run = _load(arguments[0])
+        spec, run = _load(argument)
+        prepared = prepare(spec)
+        runner = NotebookRunner(prepared, run=run, own_process=True, kernel=kernel)
+        kernel = None
+        code = (await runner.run()).ending.exit_code
     except InvalidTransition as error:
         print(f"headrace runner: {error}", file=sys.stderr)
-        return EXIT_SUPERSEDED
-    except HeadraceError as error:
-        print(f"headrace runner: {one_line(error)}", file=sys.stderr)
-        return error.exit_code
-    try:
-        prepared = prepare(spec)
-        result = run_here(prepared, run=run)
+        code = EXIT_SUPERSEDED
     except HeadraceError as error:
         print(f"headrace runner: {one_line(error)}", file=sys.stderr)
         if run is not None:
             _refused(run, error)
-            return EXIT_FAILED
-        return error.exit_code
-    return result.ending.exit_code
+        else:
+            code = error.exit_code
+    finally:
+        if kernel is not None:
+            await kernel.stop(now=True)
+    return code
 
 
 def _load(argument: str) -> tuple[NotebookSpec, Run | None]:

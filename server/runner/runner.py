@@ -26,6 +26,7 @@ from headrace.core.states import StateType
 from headrace.server import kernels
 from headrace.server.kernels import Kernel, KernelStartError
 from headrace.server.output_file import OutputFile
+from headrace.server.processes import process_facts
 from headrace.server.runner.prepare import Prepared, claim_place
 from headrace.server.runner.signals import Signals
 
@@ -72,6 +73,8 @@ class NotebookRunner:
         The process is there for this run alone: what no run needs is not imported.
     signals : Signals or None, default None
         Which signals end the run; all of them in a process of its own, none elsewhere.
+    kernel : Kernel or None, default None
+        A warm one, taken where it fits.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class NotebookRunner:
         traits: Mapping[str, Any] | None = None,
         own_process: bool = False,
         signals: Signals | None = None,
+        kernel: Kernel | None = None,
     ) -> None:
         self.prepared = prepared
         self.spec: NotebookSpec = prepared.spec
@@ -92,6 +96,7 @@ class NotebookRunner:
         self.stop_asked: asyncio.Event = asyncio.Event()
         self.earlier: Run | None = None
         self._taken = run
+        self._warm = kernel
         self._observer = observer
         self._own_process = own_process
         self._signals = signals if signals is not None else Signals.ALL if own_process else Signals.NONE
@@ -124,7 +129,7 @@ class NotebookRunner:
     async def _launch(self) -> Kernel | KernelStartError:
         """Start a kernel; a kernel that does not start is a crash of the run, not a wrong request."""
         env = kernels.kernel_environment(find_store(), self.prepared.input_path, self.spec.env)
-        kept = await self._kept_kernel()
+        kept = await self._kept_kernel() or await self._warm_kernel()
         if kept is not None:
             return kept
         try:
@@ -137,6 +142,18 @@ class NotebookRunner:
             )
         except KernelStartError as error:
             return error
+
+    async def _warm_kernel(self) -> Kernel | None:
+        """Return the kernel that waits for us, if it is the right one; each is used once."""
+        kernel, self._warm = self._warm, None
+        if kernel is None:
+            return None
+        here = self.spec.cwd is None or os.path.samefile(self.spec.cwd, os.getcwd())
+        if kernel.name != self.prepared.kernel_name or not here or self.spec.env or self.spec.has_limits:
+            await kernel.stop(now=True)
+            return None
+        await kernel.set_variable("JPY_SESSION_NAME", self.prepared.input_path)
+        return kernel
 
     async def _kept_kernel(self) -> Kernel | None:
         """Return the kernel of the run that is continued, if it still lives; asked for once."""
@@ -153,7 +170,7 @@ class NotebookRunner:
         return None if earlier is None or not earlier.is_final else await take_kept(place.data_dir, earlier)
 
     async def _recorded(self, kernel: Kernel | KernelStartError) -> Result:
-        with _without_iri_grammar() if self._own_process else nullcontext():
+        with without_iri_grammar() if self._own_process else nullcontext():
             from headrace.server.runner.attempt import Attempt
             from headrace.server.runner.checkpoints import remove_old
             from headrace.server.runner.continuing import find_earlier
@@ -229,7 +246,7 @@ class NotebookRunner:
         found: dict[str, Any] = {
             "output_path": self.prepared.output_path,
             "cwd": os.path.abspath(self.spec.cwd or os.getcwd()),
-            "runner": kernels.process_facts(os.getpid()),
+            "runner": process_facts(os.getpid()),
             "spec": {k: v for k, v in self.spec.to_dict().items() if k not in ("parameters", "env")},
         }
         if self.spec.env:
@@ -279,7 +296,7 @@ class NotebookRunner:
 
 
 @contextmanager
-def _without_iri_grammar() -> Iterator[None]:
+def without_iri_grammar() -> Iterator[None]:
     """Keep jsonschema from building its grammar of IRIs, which takes 0.6 s: more than a kernel's start.
 
     nbformat imports jsonschema; notebooks' schemas have no `iri` in them. Only for processes of our own, for

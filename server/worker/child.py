@@ -88,6 +88,14 @@ class Child:
             facts.write_facts(command.folder, known)
         return cls(run, command.folder, clock, Tail(run, command.folder), process)
 
+    @classmethod
+    def warm(cls, run: Run, command: Command, clock: Clock, process: subprocess.Popen[bytes]) -> Child:
+        """Watch over an attempt that a warm unit's process has taken."""
+        known = facts.ProcessFacts.of(process.pid)
+        if known is not None:
+            facts.write_facts(command.folder, known)
+        return cls(run, command.folder, clock, Tail(run, command.folder), process)
+
     @property
     def pid(self) -> int | None:
         """Its process id."""

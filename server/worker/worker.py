@@ -23,6 +23,7 @@ from headrace.server.worker import command, facts
 from headrace.server.worker.capture import Tail, store_lines
 from headrace.server.worker.child import Child, how_it_ended
 from headrace.server.worker.reaper import REAP_SECONDS, Reaper
+from headrace.server.worker.warm import WarmUnits
 from headrace.store import liveness
 from headrace.store.claims import Ending
 from headrace.store.deploying import retain, set_paused
@@ -94,6 +95,7 @@ class Worker:
         self._clock = store.clock
         self._watcher = Watcher(store.database)
         self._reaper = Reaper(store)
+        self._warm = WarmUnits(store.clock)
         self._drain_until: float | None = None
         self._last: dict[str, float] = {}
         self._busy_at = self._clock.monotonic()
@@ -140,6 +142,7 @@ class Worker:
         )
 
     def _leave(self) -> None:
+        self._warm.close()
         try:
             self._capture(final=False)
             self.store.workers.set_state(self._id, "ended")
@@ -189,6 +192,8 @@ class Worker:
             changed = True
         if self._every("retain", RETAIN_SECONDS):
             retain(self.store)
+        if self._every("warm", 1.0):
+            self._warm.tick()
         if self.children:
             if changed:
                 self._stop_cancelled()
@@ -228,7 +233,7 @@ class Worker:
     def _start(self, run: Run) -> None:
         self._busy_at = self._clock.monotonic()
         try:
-            child = Child.start(run, self._build(self.store, run), self._clock)
+            child = self._child(run)
         except HeadraceError as error:
             fault = {"type": type(error).__name__, "message": one_line(error), "traceback": ""}
             ending = Ending(reason=one_line(error), state_type="FAILED", state_name="Failed", error=fault, retry=False)
@@ -254,6 +259,12 @@ class Worker:
             return
         deployment = self.store.deployments.get(run.deployment_id)
         set_paused(self.store, deployment, True, error=f"paused after {HOPELESS} runs that could not begin: {reason}")
+
+    def _child(self, run: Run) -> Child:
+        """Give the run to a warm unit, or to a process of its own."""
+        made = self._build(self.store, run)
+        process = self._warm.take(run, made)
+        return Child.start(run, made, self._clock) if process is None else Child.warm(run, made, self._clock, process)
 
     def _stop_cancelled(self) -> None:
         states = {run.id: run for run in self.store.claims.held(self._me)}

@@ -1,0 +1,69 @@
+"""Processes of a run: told from later ones with the same id, killed by group, their end put into words."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+
+def process_facts(pid: int | None) -> dict[str, Any]:
+    """Return a process's id, group and start, so that it can be told from a later one with the same id."""
+    if pid is None:
+        return {}
+    facts: dict[str, Any] = {"pid": pid, "started": process_start(pid)}
+    if hasattr(os, "getpgid"):
+        try:
+            facts["pgid"] = os.getpgid(pid)
+        except ProcessLookupError:
+            pass
+    return facts
+
+
+def process_start(pid: int) -> str:
+    """Return when a process started, in the kernel's own ticks (Linux); "" where that cannot be told."""
+    try:
+        # Field 22 of proc(5)'s stat; the command's name before it may hold blanks and parentheses.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def kill_group(pgid: int, *, started: str | None = None) -> bool:
+    """Kill a process group, if it is (still) the one that is meant.
+
+    Parameters
+    ----------
+    pgid : int
+    started : str or None, default None
+        What `process_start` said of the group's leader; None kills whatever is in the group.
+
+    Returns
+    -------
+    bool
+        Whether there was something to kill.
+    """
+    if not hasattr(os, "killpg") or pgid == os.getpgrp():
+        return False
+    if started and process_start(pgid) not in ("", started):
+        return False
+    try:
+        os.killpg(pgid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def describe_exit(code: int | None) -> str:
+    """Return an exit code in a few words."""
+    if code is None:
+        return "its exit code is not known"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = ", possibly out of memory" if name == "SIGKILL" else ""
+    return f"killed by {name}{hint}"
