@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.made_states import Completed as Completed
     from headrace.kernel_magic.made_states import Crashed as Crashed
     from headrace.kernel_magic.made_states import Failed as Failed
+    from headrace.kernel_magic.notebook_task import notebook_task as notebook_task
+    from headrace.kernel_magic.notebook_task import publish as publish
     from headrace.kernel_magic.retries import exponential_backoff as exponential_backoff
     from headrace.kernel_magic.run_logging import disable_run_logger as disable_run_logger
     from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
@@ -96,6 +98,8 @@ _MODULES = {
     "flow": "headrace.kernel_magic.flows",
     "get_run_logger": "headrace.kernel_magic.run_logging",
     "inspect_notebook": "headrace.server.notebooks",
+    "notebook_task": "headrace.kernel_magic.notebook_task",
+    "publish": "headrace.kernel_magic.notebook_task",
     "quote": "headrace.kernel_magic.futures",
     "stop": "headrace.kernel_magic.stopping",
     "tags": "headrace.kernel_magic.tagging",
@@ -142,6 +146,8 @@ __all__ = [
     "flow",
     "get_run_logger",
     "inspect_notebook",
+    "notebook_task",
+    "publish",
     "quote",
     "stop",
     "tags",

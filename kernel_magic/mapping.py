@@ -30,8 +30,13 @@ def calls_of(definition: FunctionDefinition, parameters: Mapping[str, Any]) -> I
     given = definition.signature.parameters
     mapped: dict[str, list[Any]] = {}
     fixed: dict[str, Any] = {}
+    # What `**options` takes is mapped over entry by entry, like any other argument.
+    rest = next((name for name, parameter in given.items() if parameter.kind is parameter.VAR_KEYWORD), None)
+    further = dict(parameters.get(rest, {})) if rest is not None else {}
+    parameters = {**{name: value for name, value in parameters.items() if name != rest}, **further}
     for name, value in parameters.items():
-        if given[name].default is value and value is not given[name].empty:
+        declared = given.get(name)
+        if declared is not None and declared.default is value and value is not declared.empty:
             fixed[name] = value  # a default is no argument: it is passed whole
             continue
         entries = _entries(value)
@@ -52,7 +57,16 @@ def calls_of(definition: FunctionDefinition, parameters: Mapping[str, Any]) -> I
             "every run in unmapped(…)."
         )
     names = list(mapped)
-    return ({**fixed, **dict(zip(names, entries, strict=True))} for entries in zip(*mapped.values(), strict=True))
+    calls = ({**fixed, **dict(zip(names, entries, strict=True))} for entries in zip(*mapped.values(), strict=True))
+    return calls if rest is None else (_gather(call, rest, further) for call in calls)
+
+
+def _gather(call: dict[str, Any], rest: str, further: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the arguments of `**rest` together again."""
+    return {
+        **{name: value for name, value in call.items() if name not in further},
+        rest: {name: call[name] for name in further},
+    }
 
 
 def _entries(value: Any) -> list[Any] | None:

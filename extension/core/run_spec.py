@@ -185,7 +185,7 @@ class NotebookSpec:
 
     @classmethod
     def from_json(cls, text: str) -> NotebookSpec:
-        """Rebuild a spec from a JSON object's text.
+        """Rebuild a spec from a JSON object's text; with `"encoded": true` the parameters are `encode`'s.
 
         Raises
         ------
@@ -198,6 +198,10 @@ class NotebookSpec:
             raise InvalidOption(f"The spec of the notebook run is no JSON: {error}.") from error
         if not isinstance(data, dict):
             raise InvalidOption("The spec of the notebook run is no JSON object.")
+        if data.pop("encoded", False):
+            from headrace.core.parameters import decode
+
+            data["parameters"] = {name: decode(value, name=name) for name, value in data["parameters"].items()}
         return cls.from_dict(data)
 
 
