@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from headrace.core.errors import HeadraceError, UnknownKernel, UsageError
 from headrace.core.settings import DATA_DIR, DATABASE_URL, StorePlace
-from headrace.server.processes import describe_exit, kill_group, process_facts
+from headrace.server.processes import Limits, describe_exit, kill_group, process_facts
 
 #: What a kernel printed before it died is kept up to here, characters.
 TAIL_LENGTH = 4000
@@ -320,6 +320,7 @@ async def launch(
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
     independent: bool = False,
+    limits: Limits | None = None,
 ) -> Kernel:
     """Start a kernel's process; return before it is ready.
 
@@ -335,6 +336,8 @@ async def launch(
         The whole environment; None is this process's.
     independent : bool, default False
         Let it outlive this process.
+    limits : Limits or None, default None
+        Of memory and processor time.
 
     Raises
     ------
@@ -373,6 +376,8 @@ async def launch(
     kernel = Kernel(name=name, manager=manager)
     kernel._errors = errors
     kernel._pid = getattr(manager.provisioner, "pid", None)
+    if limits is not None and kernel._pid is not None:
+        limits.apply(kernel._pid)
     return kernel
 
 

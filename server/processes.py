@@ -4,8 +4,48 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from headrace.core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a process and its children may use, as far as the operating system limits it (Linux).
+
+    Parameters
+    ----------
+    memory_bytes : int or None
+        Of private writable memory, each process (RLIMIT_DATA): what code allocates, not what libraries map.
+    cpu_seconds : int or None
+        Processor time, each process; past it the process is ended by SIGXCPU.
+    """
+
+    memory_bytes: int | None = None
+    cpu_seconds: int | None = None
+
+    def check(self) -> None:
+        """Refuse limits where the operating system has none for a process that runs already.
+
+        Raises
+        ------
+        UsageError
+        """
+        import resource
+
+        if not hasattr(resource, "prlimit"):
+            raise UsageError("Limits of memory and processor time need Linux.", field="memory_limit_bytes")
+
+    def apply(self, pid: int) -> None:
+        """Limit a process that has just been started."""
+        import resource
+
+        if self.memory_bytes is not None:
+            resource.prlimit(pid, resource.RLIMIT_DATA, (self.memory_bytes, self.memory_bytes))
+        if self.cpu_seconds is not None:
+            resource.prlimit(pid, resource.RLIMIT_CPU, (self.cpu_seconds, self.cpu_seconds + 5))
 
 
 def process_facts(pid: int | None) -> dict[str, Any]:

@@ -7,17 +7,15 @@ exit code 130 when it was interrupted.
 
 from __future__ import annotations
 
-import binascii
 import os
 import stat
-from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from headrace.core.errors import NotFound, UsageError
-from headrace.core.parameters import Merged, merge_parameters
+from headrace.cli.run_values import read_parameters, read_seconds, read_size
+from headrace.core.errors import UsageError
 from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
 
 
@@ -127,6 +125,28 @@ from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
     default="0",
     help="Keep the kernel of a run that fails so long, e.g. 30m: --resume goes on in it.",
 )
+@click.option(
+    "--html",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[FILE]",
+    help="Also write the result as HTML; without a FILE beside the output.",
+)
+@click.option(
+    "--pdf",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[FILE]",
+    help="Also write it as PDF (printed by Chromium or Chrome).",
+)
+@click.option(
+    "--watch", is_flag=True, help="Run it again whenever the notebook is saved, only what changed; Ctrl-C ends it."
+)
+@click.option("--memory-limit", metavar="SIZE", help="Memory that the kernel may allocate, e.g. 2G (Linux).")
+@click.option("--cpu-limit", type=int, metavar="SECONDS", help="Processor time that the kernel may use (Linux).")
+@click.option("--engine", metavar="NAME", help="Another engine of papermill's: the run is not recorded.")
 @click.pass_context
 def run(ctx: click.Context, /, notebook_path: str | None, output_path: str | None, **options: Any) -> int:
     """Run a notebook: every cell recorded, live, with an honest end.
@@ -144,11 +164,23 @@ def run(ctx: click.Context, /, notebook_path: str | None, output_path: str | Non
     else:
         source, target = _paths(notebook_path, output_path)
         spec = _spec(source, target, merged.values, options)
-    from headrace.server.runner.prepare import prepare
-
+    if options["help_notebook"]:
+        return _describe(spec)
+    if options["engine"] not in (None, "headrace", "nbclient"):
+        return _by_papermill(spec, options)
     if options["log_level"] in ("WARNING", "ERROR", "CRITICAL") and options["progress_bar"] is None:
         options["progress_bar"] = False
-    prepared = prepare(spec, sources=merged.sources)
+    if options["watch"]:
+        from headrace.server.runner.watching import watch
+
+        return watch(spec, lambda changed: _run_once(changed, merged.sources, options))
+    return _run_once(spec, merged.sources, options)
+
+
+def _run_once(spec: NotebookSpec, sources: Any, options: Mapping[str, Any]) -> int:
+    from headrace.server.runner.prepare import prepare
+
+    prepared = prepare(spec, sources=sources)
     if spec.prepare_only:
         from headrace.server.runner.attempt import write_prepared
 
@@ -162,6 +194,46 @@ def run(ctx: click.Context, /, notebook_path: str | None, output_path: str | Non
     if result.ending.exit_code:
         _tell(result)
     return result.ending.exit_code
+
+
+def _describe(spec: NotebookSpec) -> int:
+    """Show what a notebook declares (`--help-notebook`)."""
+    from headrace.server.inspection import inspect_notebook_file
+
+    found = inspect_notebook_file(spec.input_path)
+    click.echo(f"Parameters of {spec.input_path} (kernel {found.kernel_name or 'not named'}):")
+    if found.parameters is None:
+        click.echo(f"  those of a notebook in {found.language or 'this language'} cannot be told")
+    elif not found.parameters:
+        click.echo("  none: tag the cell that sets the defaults `parameters`")
+    for parameter in found.parameters or ():
+        kind = f": {parameter.annotation}" if parameter.annotation else ""
+        default = "required" if parameter.required else f"default {parameter.default_source}"
+        choices = f", one of {', '.join(map(repr, parameter.choices))}" if parameter.choices else ""
+        shown = "secret" if parameter.secret else default
+        click.echo(f"  {parameter.name}{kind} ({shown}{choices}){'  ' + parameter.help if parameter.help else ''}")
+    return 0
+
+
+def _by_papermill(spec: NotebookSpec, options: Mapping[str, Any]) -> int:
+    """Leave the run to another engine of papermill's."""
+    from headrace.server.notebooks import execute_notebook
+
+    execute_notebook(
+        spec.input_path,
+        spec.output_path or STANDARD,
+        spec.parameters,
+        engine_name=options["engine"],
+        kernel_name=spec.kernel_name,
+        language=spec.language,
+        report_mode=spec.report_mode,
+        cwd=spec.cwd,
+        progress_bar=bool(options["progress_bar"]),
+        log_output=options["log_output"],
+        start_timeout=spec.start_timeout_seconds,
+        execution_timeout=spec.cell_timeout_seconds,
+    )
+    return 0
 
 
 def _paths(source: str | None, target: str | None) -> tuple[str, str]:
@@ -197,6 +269,9 @@ _FIELDS = {
     "cache": "cache",
     "from_cell": "from_cell",
     "name": "name",
+    "html": "html",
+    "pdf": "pdf",
+    "cpu_limit_seconds": "cpu_limit",
 }
 
 
@@ -213,25 +288,13 @@ def _spec(source: str, target: str, parameters: Mapping[str, Any], options: Mapp
 def _other_fields(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "strict": not options["lenient"],
-        "env": _env(options["env_file"]),
+        "env": _environment(options["env_file"]),
         "inject_input_path": options["inject_input_path"] or options["inject_paths"],
         "inject_output_path": options["inject_output_path"] or options["inject_paths"],
         "tags": tuple(options["tags"]),
-        "keep_kernel_seconds": _seconds(options["keep_kernel"]),
+        "keep_kernel_seconds": read_seconds(options["keep_kernel"]),
+        "memory_limit_bytes": read_size(options["memory_limit"]),
     }
-
-
-def _seconds(text: str) -> float:
-    """Return a time such as 90, 90s, 30m or 1.5h in seconds."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    try:
-        value = float(number) * units[unit]
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
-        raise UsageError(f"--keep-kernel is {text!r}; give a time such as 90s, 30m or 2h.", field="keep_kernel")
-    return value
 
 
 def _continued(
@@ -250,89 +313,19 @@ def _continued(
     values["parameters"] = {**values["parameters"], **parameters}
     values.update({field: options[option] for field, option in _FIELDS.items() if option in given})
     others = _other_fields(options)
-    asked = {"strict": "lenient", "env": "env_file", "tags": "tags", "keep_kernel_seconds": "keep_kernel"}
+    asked = {
+        "strict": "lenient",
+        "env": "env_file",
+        "tags": "tags",
+        "keep_kernel_seconds": "keep_kernel",
+        "memory_limit_bytes": "memory_limit",
+    }
     values.update({field: others[field] for field, option in asked.items() if option in given})
     if source is not None:
         values["input_path"] = source
     if target is not None:
         values["output_path"] = target
     return NotebookSpec.from_dict({**values, "trigger": "cli"})
-
-
-def read_parameters(options: Mapping[str, Any]) -> Merged:
-    """Return the parameters of a command line; later kinds win: -b, -f, -y, -p, -r (papermill's order).
-
-    Raises
-    ------
-    UsageError
-        YAML that is none, or no mapping; Base64 that is none.
-    """
-    base64 = []
-    for text in options["parameters_base64"]:
-        try:
-            base64.append(_yaml(b64decode(text, validate=True), "-b"))
-        except binascii.Error as error:
-            raise UsageError(f"-b is no Base64: {error}.", field="parameters_base64") from error
-    return merge_parameters(
-        base64=base64,
-        files=[_yaml(_parameters_file(path), f"-f {path}") for path in options["parameters_file"]],
-        yaml=[_yaml(text, "-y") for text in options["parameters_yaml"]],
-        typed=options["parameters"],
-        raw=options["parameters_raw"],
-    )
-
-
-def _parameters_file(path: str) -> bytes:
-    from headrace.server.notebook_file import read_bytes
-
-    try:
-        return read_bytes(path)
-    except NotFound:
-        raise NotFound(f"There is no parameter file {path}.", field="parameters_file") from None
-
-
-def _yaml(data: bytes | str, where: str) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]
-
-    class Loader(yaml.SafeLoader):
-        """Dates stay text, as in papermill."""
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    try:
-        found = yaml.load(data, Loader=Loader)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{where} is no YAML: {' '.join(str(error).split())}.", field="parameters") from error
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise UsageError(f"{where} is no mapping of names to values, but {type(found).__name__}.", field="parameters")
-    return {str(name): value for name, value in found.items()}
-
-
-def _env(path: str | None) -> dict[str, str]:
-    if path is None:
-        return {}
-    found: dict[str, str] = {}
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise UsageError(f"The environment file {path} cannot be read ({error.strerror}).", field="env_file") from error
-    for number, line in enumerate(lines, 1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"Line {number} of {path} is not NAME=value.", field="env_file")
-        value = value.strip()
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        found[name.strip()] = value
-    return found
 
 
 def _observer(options: Mapping[str, Any], output_path: str | None) -> Any:
@@ -354,4 +347,10 @@ def _tell(result: Any) -> None:
     click.echo(f"headrace run: {result.ending.message or result.ending.state_name}", err=True)
 
 
-__all__ = ["read_parameters", "run"]
+def _environment(path: str | None) -> dict[str, str]:
+    """Return the variables of `--env-file`."""
+    if path is None:
+        return {}
+    from headrace.server.worker.environment import read_env_file
+
+    return read_env_file(path)

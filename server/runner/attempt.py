@@ -233,8 +233,29 @@ class Attempt:
         finally:
             await asyncio.gather(leaving, return_exceptions=True)
         if last:
+            self._export()
+            self._note_published()
             recording.end(ending.state_type, ending.state_name, ending.message, error=ending.error)
         return ending
+
+    def _export(self) -> None:
+        """Write the pages that were asked for; a page that cannot be made does not change how the run ended."""
+        spec, recording = self._runner.spec, self._recording
+        if spec.html is None and spec.pdf is None:
+            return
+        from headrace.server.runner.exporting import ExportFailed, export
+
+        try:
+            recording.details.update(export(self.notebook, spec, self._runner.prepared.output_path))
+        except ExportFailed as error:
+            recording.log(None, 40, "headrace", str(error))
+            self._observer.warned(str(error))
+
+    def _note_published(self) -> None:
+        """Name what the notebook has published (see `headrace.publish`)."""
+        results = self._recording.store.results.latest(f"published:{self._recording.run.id}", limit=100)
+        if results:
+            self._recording.details["published"] = sorted({result.definition for result in results})
 
     async def _is_kept(self, ending: Ending) -> bool:
         """Whether the kernel is left running: the run did not complete, and it lives on a machine of ours."""

@@ -307,6 +307,8 @@ class CellLoop:
 
     async def _died(self, plan: CellPlan) -> Ending:
         death = await self._kernel.death()
+        if "SIGXCPU" in death and self._spec.cpu_limit_seconds is not None:
+            return _timed_out(plan, self._spec.cpu_limit_seconds, what="processor time")
         error = {
             "type": "KernelDied",
             "message": f"The kernel died: {death}.",
@@ -350,8 +352,10 @@ def retry_delay(plan: CellPlan, attempt: int) -> float:
     return delay * (1 + random.random() * options.retry_jitter_factor)
 
 
-def _timed_out(plan: CellPlan, limit: float | None, *, killed: bool = False) -> Ending:
+def _timed_out(plan: CellPlan, limit: float | None, *, killed: bool = False, what: str = "") -> Ending:
     message = f"It took longer than {limit:g} s, its limit." if limit else "It took longer than its limit."
+    if what:
+        message, killed = f"It used more than {limit:g} s of {what}, the run's limit.", False
     error = {
         "type": "CellTimeout",
         "message": message,
@@ -367,8 +371,8 @@ def _timed_out(plan: CellPlan, limit: float | None, *, killed: bool = False) -> 
         message=message,
         error=error,
         rest="NotRun",
-        retry=not killed,
-        kernel_died=killed,
+        retry=not killed and not what,
+        kernel_died=killed or bool(what),
     )
 
 

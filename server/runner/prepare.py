@@ -26,6 +26,7 @@ from headrace.server.notebook_file import Notebook, check_notebook, is_url, read
 from headrace.server.output_file import check_output_path
 
 if TYPE_CHECKING:
+    from headrace.server.processes import Limits
     from headrace.server.runner.values import Values
 
 #: What stands at a claimed place until the first save: a reader always finds a valid notebook.
@@ -117,6 +118,11 @@ def prepare(
     if spec.kernel_name and spec.kernel_name != notebook.kernel_name and not spec.language:
         language = kernel_and_language(notebook.content, spec.kernel_name)[1].lower()
     plan_cells(notebook.content["cells"])
+    limits_of(spec)
+    if spec.pdf is not None:
+        from headrace.server.runner.exporting import find_browser
+
+        find_browser()
     values = type_values(notebook, spec, kernel_name or "", language, sources)
     output_path = spec.output_path
     if output_path:
@@ -139,6 +145,23 @@ def prepare(
         warnings=[*notebook.warnings, *values.warnings],
         by_papermill=by_papermill,
     )
+
+
+def limits_of(spec: NotebookSpec) -> Limits | None:
+    """Return the limits of a run's kernel, None where there are none.
+
+    Raises
+    ------
+    UsageError
+        The operating system cannot limit it.
+    """
+    if not spec.has_limits:
+        return None
+    from headrace.server.processes import Limits
+
+    limits = Limits(memory_bytes=spec.memory_limit_bytes, cpu_seconds=spec.cpu_limit_seconds)
+    limits.check()
+    return limits
 
 
 def path_facts(spec: NotebookSpec) -> dict[str, Any]:

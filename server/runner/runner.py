@@ -27,7 +27,7 @@ from headrace.server import kernels
 from headrace.server.kernels import Kernel, KernelStartError
 from headrace.server.output_file import OutputFile
 from headrace.server.processes import process_facts
-from headrace.server.runner.prepare import Prepared, claim_place
+from headrace.server.runner.prepare import Prepared, claim_place, limits_of
 from headrace.server.runner.signals import Signals
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class NotebookRunner:
                 cwd=self.spec.cwd,
                 env=env,
                 independent=self.spec.keep_kernel_seconds > 0,
+                limits=limits_of(self.spec),
             )
         except KernelStartError as error:
             return error
