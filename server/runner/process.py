@@ -66,7 +66,7 @@ def run_here(
 
 
 def main(arguments: list[str]) -> int:
-    """Serve `python -m headrace.server.runner SPEC.json | RUN_ID | --warm JSON`.
+    """Serve `python -m headrace.server.runner SPEC.json | RUN_ID | --warm JSON | --recover RUN_ID`.
 
     Returns
     -------
@@ -77,10 +77,24 @@ def main(arguments: list[str]) -> int:
         from headrace.server.runner.warm import main as warm
 
         return warm(arguments[1])
+    if len(arguments) == 2 and arguments[0] == "--recover":
+        return _recover(arguments[1])
     if len(arguments) != 1:
         print("usage: python -m headrace.server.runner SPEC.json|RUN_ID", file=sys.stderr)
         return EXIT_USAGE
     return asyncio.run(execute(arguments[0]))
+
+
+def _recover(run_id: str) -> int:
+    from headrace.server.runner.recovery import recover_output
+    from headrace.store import get_store
+
+    try:
+        recover_output(get_store(), run_id)
+    except HeadraceError as error:
+        print(f"headrace runner: {one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 async def execute(argument: str, *, kernel: Kernel | None = None) -> int:

@@ -14,6 +14,7 @@ from headrace.core.runs import Run
 from headrace.core.states import StateType
 from headrace.server.worker import facts
 from headrace.server.worker.command import attempt_folder
+from headrace.server.worker.recovering import end_kernel, recover
 from headrace.store import liveness
 from headrace.store.claims import Ending
 
@@ -90,7 +91,11 @@ class Reaper:
             )
         if run.parent_id is None and not facts.kill_attempt(folder):
             return None
-        return claims.end_attempt(run, Ending(reason=f"the process that ran it ({_who(run)}) is gone"))
+        end_kernel(run)
+        ended = claims.end_attempt(run, Ending(reason=f"the process that ran it ({_who(run)}) is gone"))
+        if ended is not None:
+            recover(ended, self._store.place)
+        return ended
 
 
 def _who(run: Run) -> str:

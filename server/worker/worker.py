@@ -23,6 +23,7 @@ from headrace.server.worker import command, facts
 from headrace.server.worker.capture import Tail, store_lines
 from headrace.server.worker.child import Child, how_it_ended
 from headrace.server.worker.reaper import REAP_SECONDS, Reaper
+from headrace.server.worker.recovering import recover
 from headrace.server.worker.warm import WarmUnits
 from headrace.store import liveness
 from headrace.store.claims import Ending
@@ -310,7 +311,9 @@ class Worker:
             tail = "\n".join(child.tail.last_lines())
             reason = f"its process {how}" + (" before it began" if run.state_type is StateType.PENDING else "")
             ending = Ending(reason=reason, error={"type": "CrashedRun", "message": reason, "traceback": tail})
-        self.store.claims.end_attempt(run, ending)
+        ended = self.store.claims.end_attempt(run, ending)
+        if ended is not None:
+            recover(ended, self.store.place)
 
     def _give_back(self) -> None:
         """Give back what this worker holds and does not know of: a claim whose commit seemed to have failed."""
