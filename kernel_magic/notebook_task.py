@@ -22,6 +22,7 @@ from headrace.core.ids import new_id
 from headrace.core.parameters import encode, validate_name
 from headrace.core.run_spec import BESIDE, NotebookSpec
 from headrace.core.states import State, StateType
+from headrace.kernel_magic.notebook_run import notebook_run_id
 
 if TYPE_CHECKING:
     from headrace.kernel_magic.tasks import Task
@@ -234,7 +235,7 @@ def publish(**values: Any) -> None:
     UnserializableResult
         A value cannot be stored.
     """
-    run_id = _notebook_run()
+    run_id = notebook_run_id()
     if run_id is None:
         return
     from headrace.core.errors import UnserializableResult
@@ -273,15 +274,3 @@ def read_published(store: Any, run_id: str, names: Sequence[str] | None = None) 
         if result.definition not in found and (names is None or result.definition in names):
             found[result.definition] = open_result(result.storage, result.serializer)
     return found
-
-
-def _notebook_run() -> str | None:
-    """Return the id of the notebook run whose cell is executed now, None where no runner executes it."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    if shell is None:
-        return None
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    ours = ((parent or {}).get("metadata") or {}).get("headrace")
-    run_id = ours.get("notebook_run_id") if isinstance(ours, dict) else None
-    return str(run_id) if run_id else None

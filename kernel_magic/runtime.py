@@ -11,6 +11,7 @@ from typing import Any
 from headrace.core.clock import instant
 from headrace.core.states import State
 from headrace.kernel_magic.engine.live import LiveRun, current
+from headrace.kernel_magic.notebook_run import NotebookRunValues
 
 
 class RunView:
@@ -157,3 +158,4 @@ class _Deployment:
 
 
 deployment = _Deployment()
+notebook_run = NotebookRunValues()

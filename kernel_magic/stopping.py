@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from headrace.core.errors import MissingContextError, StopSignal
 from headrace.kernel_magic.engine.live import current
+from headrace.kernel_magic.notebook_run import notebook_run_id
 
 
 def stop(reason: str = "") -> NoReturn:
@@ -21,8 +22,8 @@ def stop(reason: str = "") -> NoReturn:
     MissingContextError
         There is no run around the caller.
     """
-    if current() is None:
+    if current() is None and notebook_run_id() is None:
         raise MissingContextError(
-            "headrace.stop() ends the run around it, and there is none; call it in a flow or task."
+            "headrace.stop() ends the run around it, and there is none; call it in a flow, a task or a notebook run."
         )
     raise StopSignal(reason)

@@ -89,6 +89,7 @@ class CellLoop:
         self._kernel_side = KernelSide(kernel)
         self._checkpoints = Checkpoints(recording, self._kernel_side, graph, spec.checkpoint)
         self._continuation = continuation
+        self._graph = graph
         self._shown = shown or {}
         self._stopper = Stopper(kernel, lambda: self._client.executing)
         self._input_asked = False
@@ -110,6 +111,8 @@ class CellLoop:
             for cell in self._recording.cells:
                 if self._stopper.ending is not None:
                     return self._stopper.ending
+                if self._is_behind_a_stop(cell):
+                    continue
                 ending = await self._restore(cell) or await self._run_cell(cell)
                 if self._stopper.ending is not None:
                     return self._stopper.ending
@@ -121,6 +124,23 @@ class CellLoop:
             await asyncio.gather(stdin, return_exceptions=True)
             self._outputs.flush()
             self._stopper.close()
+
+    def _is_behind_a_stop(self, cell: CellRun) -> bool:
+        """Skip a cell that uses what a cell would have made that stopped itself (`headrace.stop()`)."""
+        stopped = [c for c in self._recording.cells if c.state_name == "Skipped" and not c.plan.skip]
+        if not stopped:
+            return False
+        first = stopped[0]
+        if self._graph is not None:
+            behind = self._graph.downstream_closure(
+                [c.plan.run_id for c in stopped if c.plan.run_id in self._graph.ids]
+            )
+            if cell.plan.run_id not in behind:
+                return False
+        message = f"It uses what {where(first.plan)} did not make: {first.message}"
+        self._recording.end_cell(cell, StateType.COMPLETED, "Skipped", message)
+        self._note_end(cell)
+        return True
 
     async def save_before_release(self, ending: Ending) -> None:
         """Save what has no checkpoint yet, where the run may be continued; remove all where it need not be."""
@@ -381,6 +401,3 @@ def _of_record(cell: CellRun) -> Ending:
     return Ending(
         state_type=cell.state_type, state_name=cell.state_name, message=cell.message, error=cell.error, rest="NotRun"
     )
-
-
-__all__ = ["CellLoop", "retry_delay", "where"]

@@ -193,6 +193,8 @@ class CellClient(NotebookClient):
         """Keep an output (see nbclient), join streams, and tell of it."""
         if not self._sink.has_room(cell_index, msg):
             return None
+        if msg["msg_type"] == "error" and msg["content"].get("ename") == "StopSignal":
+            msg = _told(msg)
         clearing = self.clear_before_next_output
         out = super().output(outs, msg, display_id, cell_index)
         if clearing and not self.clear_before_next_output:
@@ -241,6 +243,14 @@ class CellClient(NotebookClient):
                 continue
             except Empty:
                 return
+
+
+def _told(message: dict[str, Any]) -> dict[str, Any]:
+    """Return what `headrace.stop()` shows in place of a traceback: it is no error."""
+    reason = message["content"].get("evalue")
+    data = {"text/plain": f"skipped: {reason}" if reason else "skipped"}
+    header = {**message["header"], "msg_type": "display_data"}
+    return {**message, "msg_type": "display_data", "header": header, "content": {"data": data, "metadata": {}}}
 
 
 class _Notes(logging.Handler):

@@ -97,6 +97,25 @@ def test_a_run_that_was_killed_by_its_kernel_uses_up_a_retry(data_dir: Path, tmp
     assert stored(failed.run.id).attempt == 1
 
 
+def test_a_cell_that_stops_itself_is_skipped_with_what_uses_it(data_dir: Path, tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "in.ipynb",
+        "import headrace\nrows = []",
+        "if not rows:\n    headrace.stop('no rows')\ntotal = sum(rows)",
+        "print(total)",
+        "print('apart')",
+    )
+    result = run(source, tmp_path / "out.ipynb")
+    assert result.ending.exit_code == 0
+    assert [(cell.state_name, cell.state_message) for cell in cell_runs(result.run.id)][1:3] == [
+        ("Skipped", "no rows"),
+        ("Skipped", "It uses what Cell 2 (if not rows:) did not make: no rows"),
+    ]
+    cells = read(tmp_path / "out.ipynb")["cells"]
+    assert cells[1]["outputs"][0]["data"]["text/plain"] == ["skipped: no rows"]
+    assert texts(cells[3]["outputs"]) == "apart\n"
+
+
 def waiting_run(path: Path, **fields: Any) -> Run:
     """Store a run that a worker has claimed, as the server's worker does."""
     store = get_store()

@@ -74,3 +74,27 @@ def test_a_path_takes_parameters_and_facts_of_the_run(tmp_path: Path) -> None:
 def test_a_file_with_braces_in_its_name_is_meant_as_it_stands(tmp_path: Path) -> None:
     source = write(tmp_path / "a{b}.ipynb", "1")
     assert prepare(NotebookSpec(input_path=str(source))).input_path == str(source)
+
+
+def test_facts_of_the_run_can_be_read_in_the_notebook(data_dir: Path, tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "in.ipynb",
+        declared("month: int = 1"),
+        "from headrace.kernel_magic.runtime import notebook_run as run\n"
+        "print(run.id, run.name, run.parameters, run.is_scheduled, run.attempt)\n"
+        "print(run.scheduled_at, run.interval_start, run.interval_end)",
+    )
+    hour = 3_600_000_000
+    result = run(
+        source,
+        tmp_path / "out.ipynb",
+        name="weekly",
+        parameters={"month": 3},
+        schedule_id="a-schedule",
+        scheduled_at=hour,
+        interval_start_at=0,
+        interval_end_at=hour,
+    )
+    found = texts(read(tmp_path / "out.ipynb")["cells"][2]["outputs"]).splitlines()
+    assert found[0] == f"{result.run.id} weekly {{'month': 3}} True 1"
+    assert found[1] == "1970-01-01 01:00:00+00:00 1970-01-01 00:00:00+00:00 1970-01-01 01:00:00+00:00"
