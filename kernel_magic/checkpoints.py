@@ -10,6 +10,7 @@ together, so that names which share an object still do.
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import pickle
 import sys
@@ -36,95 +37,133 @@ def _shell() -> Any:
 
 
 def save(
-    path: str,
     cells: dict[str, dict[str, Any]],
     *,
     defined: list[str] | tuple[str, ...] = (),
     budget_seconds: float | None = None,
     limit_bytes: int = 1 << 33,
 ) -> dict[str, Any]:
-    """Save the outputs of cells in one file.
+    """Save the outputs of cells, each in a file of its own.
 
     Parameters
     ----------
-    path : str
     cells : dict
-        Key → `{"names": outputs by analysis, "source": the cell's text}`.
+        Key → `{"names": outputs by analysis, "source": the cell's text, "path": its file}`, in their order.
     defined : list of str
         Names of functions and classes that cells define by statements: instances refer to them by name, for they
         come back by running the statements.
     budget_seconds : float or None, default None
-        Save nothing where it is reckoned to take longer; None saves whatever it takes.
+        Save nothing more where it is reckoned to take longer in all; None saves whatever it takes.
     limit_bytes : int, default 8 GiB
 
     Returns
     -------
     dict
-        `{"saved": {key: {"names", "deleted", "definitions"}}, "skipped": {key: reason}, "bytes", "seconds"}`.
+        `{"saved": {key: {"names", "deleted", "definitions", "bytes"}}, "skipped": {key: reason}, "seconds"}`.
     """
     began = time.perf_counter()
-    namespace = _shell().user_ns
     saved: dict[str, Any] = {}
     skipped: dict[str, str] = {}
-    wanted: dict[str, Any] = {}
     for key, cell in cells.items():
-        source, bound = _definitions(_shell().transform_cell(cell["source"]))
-        names = [name for name in cell["names"] if name not in bound]
-        values = {name: namespace[name] for name in names if name in namespace}
-        modules = sorted(name for name, value in values.items() if isinstance(value, types.ModuleType))
-        if modules:
-            skipped[key] = f"{modules[0]} is a module"
-            continue
-        saved[key] = {
-            "names": sorted(values),
-            "deleted": sorted(name for name in names if name not in namespace),
-            "definitions": source,
-        }
-        wanted.update(values)
-    cost = LEAST_SECONDS + sum(_rough_bytes(value) for value in wanted.values()) / BYTES_PER_SECOND
-    if budget_seconds is not None and cost > budget_seconds:
-        reason = f"saving is reckoned to take {cost:.2g} s"
-        return _answer({}, {**skipped, **dict.fromkeys(saved, reason)}, 0, began)
-    size = 0
-    if saved:
+        left = None if budget_seconds is None else budget_seconds - (time.perf_counter() - began)
+        found = _save_one(cell, frozenset(defined), left, limit_bytes)
+        if isinstance(found, str):
+            skipped[key] = found[:300]
+        else:
+            saved[key] = found
+    return {"saved": saved, "skipped": skipped, "seconds": time.perf_counter() - began}
+
+
+def _save_one(cell: dict[str, Any], defined: frozenset[str], budget: float | None, limit: int) -> dict[str, Any] | str:
+    """Save one cell's outputs; return what was saved, or why nothing was."""
+    namespace = _shell().user_ns
+    source, bound = _definitions(_shell().transform_cell(cell["source"]))
+    names = [name for name in cell["names"] if name not in bound]
+    values = {name: namespace[name] for name in names if name in namespace}
+    for name, value in values.items():
+        if isinstance(value, types.ModuleType):
+            return f"{name} is a module"
+        of = _viewed(value, namespace)
+        if of:
+            return f"{name} is a view of {of}"
+    cost = LEAST_SECONDS + sum(_rough_bytes(value) for value in values.values()) / BYTES_PER_SECOND
+    if budget is not None and cost > budget:
+        return f"saving is reckoned to take {cost:.2g} s"
+    found: dict[str, Any] = {
+        "names": sorted(values),
+        "deleted": sorted(name for name in names if name not in namespace),
+        "definitions": source,
+        "bytes": 0,
+    }
+    if values:
         try:
-            size = _write(path, wanted, saved, frozenset(defined), limit_bytes)
+            found["bytes"] = _write(cell["path"], values, defined, limit)
         except Exception as error:
-            reason = _culprit(wanted) or f"{type(error).__name__}: {error}"
-            return _answer({}, {**skipped, **dict.fromkeys(saved, reason[:300])}, 0, began)
-    return _answer(saved, skipped, size, began)
+            return _culprit(values) or f"{type(error).__name__}: {error}"
+        found["names"] = sorted(values)
+    return found
 
 
-def _answer(saved: dict[str, Any], skipped: dict[str, str], size: int, began: float) -> dict[str, Any]:
-    return {"saved": saved, "skipped": skipped, "bytes": size, "seconds": time.perf_counter() - began}
+def _viewed(value: Any, namespace: dict[str, Any]) -> str:
+    """Return the variable whose memory an array shows, "" for none: pickled, it would show a copy of its own."""
+    base, seen = getattr(value, "base", None), {id(value)}
+    while base is not None and not isinstance(base, _PLAIN) and id(base) not in seen:
+        seen.add(id(base))
+        for name, other in namespace.items():
+            shows = other is base or (other is not value and getattr(other, "base", None) is base)
+            if shows and not name.startswith("_") and not isinstance(other, _PLAIN):
+                return name
+        base = getattr(base, "base", None)
+    return ""
 
 
-def _write(path: str, wanted: dict[str, Any], saved: dict[str, Any], defined: frozenset[str], limit: int) -> int:
-    """Pickle the values, with every other name that shares an object with them."""
+def _write(path: str, wanted: dict[str, Any], defined: frozenset[str], limit: int) -> int:
+    """Pickle values, with every other name that shares an object with them: those are added to `wanted`."""
     namespace = _shell().user_ns
     part = f"{path}.part"
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     try:
         while True:
             objects = _pickle(part, wanted, defined, limit)
-            more = {
-                name: namespace[name]
-                for name, ids in _objects.items()
-                if name in namespace and name not in wanted and not ids.isdisjoint(objects)
-            }
+            likely = [n for n, ids in _objects.items() if n in namespace and n not in wanted and ids & objects]
+            more = _sharing(likely, wanted, namespace)
             if not more:
                 break
             wanted.update(more)
         for name in wanted:
             _objects[name] = objects
-        shared = set(wanted).difference(*(set(cell["names"]) for cell in saved.values()))
-        for cell in saved.values():
-            cell["names"] = sorted({*cell["names"], *shared})
         os.replace(part, path)
         return os.path.getsize(path)
     finally:
         if os.path.exists(part):
             os.unlink(part)
+
+
+def _sharing(likely: list[str], wanted: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]:
+    """Return those of some names that share an object with values indeed.
+
+    The ids of a pickling are only a first guess: it made passing objects whose ids others have had since.
+    """
+    if not likely:
+        return {}
+    mine = _reached(wanted.values())
+    return {name: namespace[name] for name in likely if mine & _reached([namespace[name]])}
+
+
+def _reached(values: Any) -> set[int]:
+    """Return the ids of the changeable objects that values hold, however deep."""
+    found: set[int] = set()
+    pending = list(values)
+    while pending and len(found) < MOST_OBJECTS:
+        value = pending.pop()
+        if isinstance(value, _PLAIN) or id(value) in found:
+            continue
+        found.add(id(value))
+        pending.extend(gc.get_referents(value))
+        base = getattr(value, "base", None)
+        if base is not None:
+            pending.append(base)
+    return found
 
 
 def _pickle(path: str, values: dict[str, Any], defined: frozenset[str], limit: int) -> frozenset[int]:
@@ -172,7 +211,9 @@ def _changeable(pickler: Any) -> frozenset[int]:
         if not isinstance(value, _PLAIN):
             found.add(id(value))
             base = getattr(value, "base", None)
-            while base is not None and not isinstance(base, _PLAIN):
+            while (
+                base is not None and not isinstance(base, _PLAIN) and id(base) not in found
+            ):  # a dtype is its own base
                 found.add(id(base))
                 base = getattr(base, "base", None)
     return frozenset(found)

@@ -90,6 +90,7 @@ class CellLoop:
         self._checkpoints = Checkpoints(recording, self._kernel_side, graph, spec.checkpoint)
         self._continuation = continuation
         self._graph = graph
+        self._stopped: list[CellRun] = []
         self._shown = shown or {}
         self._stopper = Stopper(kernel, lambda: self._client.executing)
         self._input_asked = False
@@ -114,6 +115,8 @@ class CellLoop:
                 if self._is_behind_a_stop(cell):
                     continue
                 ending = await self._restore(cell) or await self._run_cell(cell)
+                if cell.state_name == "Skipped" and not cell.plan.skip:
+                    self._stopped.append(cell)
                 if self._stopper.ending is not None:
                     return self._stopper.ending
                 if ending.rest:

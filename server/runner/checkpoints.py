@@ -80,7 +80,7 @@ class Checkpoints:
             if cell.state_type is not StateType.COMPLETED or not self._knows(cell):
                 continue
             names = self._outputs(cell)
-            if "file" not in (cell.details.get("checkpoint") or {}) and changed.isdisjoint(names):
+            if not is_checkpoint(cell.details.get("checkpoint")) and changed.isdisjoint(names):
                 wanted.append(cell)
             changed |= names
         if wanted:
@@ -96,20 +96,23 @@ class Checkpoints:
         return self._graph.links[cell.plan.run_id].outputs
 
     async def _save(self, cells: Sequence[CellRun], budget_seconds: float | None) -> None:
-        path = self.folder / f"{cells[0].plan.number:05}-{cells[-1].plan.number:05}.pickle"
-        wanted = {cell.plan.run_id: {"names": sorted(self._outputs(cell)), "source": cell.plan.body} for cell in cells}
-        answer = await self._kernel.call(
-            "save", path=str(path), cells=wanted, defined=self._defined(), budget_seconds=budget_seconds
-        )
+        wanted: dict[str, dict[str, Any]] = {
+            cell.plan.run_id: {
+                "names": sorted(self._outputs(cell)),
+                "source": cell.plan.body,
+                "path": str(self.folder / f"{cell.plan.number:05}.pickle"),
+            }
+            for cell in cells
+        }
+        answer = await self._kernel.call("save", cells=wanted, defined=self._defined(), budget_seconds=budget_seconds)
         if answer is None:
             return
-        file: dict[str, Any] = {}
-        if answer["bytes"]:
-            file = {"file": str(path), "bytes": answer["bytes"], "seal": seal_of(path)}
         for cell in cells:
             saved = answer["saved"].get(cell.plan.run_id)
             if saved is not None:
-                self._recording.patch_cell(cell, {"checkpoint": {**file, **saved}})
+                path = Path(wanted[cell.plan.run_id]["path"])
+                file = {"file": str(path), "seal": seal_of(path)} if saved["bytes"] else {}
+                self._recording.patch_cell(cell, {"checkpoint": {**saved, **file}})
             elif cell.plan.run_id in answer["skipped"]:
                 self._recording.patch_cell(cell, {"checkpoint": {"skipped": answer["skipped"][cell.plan.run_id]}})
 

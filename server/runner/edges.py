@@ -81,7 +81,7 @@ def _inputs(plans: Sequence[CellPlan]) -> list[CellInput]:
         options = plan.options
         names = frozenset(options.mutates)
         task = plan.task is not None
-        found.append(
-            CellInput(id=plan.run_id, name=plan.name, flow=flow, is_task=task, after=options.after, mutates=names)
-        )
+        # Only a task's name is a name: plain cells are called by their first line, which many may share.
+        name = options.name or None
+        found.append(CellInput(id=plan.run_id, name=name, flow=flow, is_task=task, after=options.after, mutates=names))
     return found

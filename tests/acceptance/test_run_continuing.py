@@ -53,6 +53,23 @@ def test_a_failed_run_goes_on_in_a_new_kernel_from_the_failed_cell(data_dir: Pat
     assert lines[0] == f"Continues {first.run.name}: 5 of 7 cells are restored."
 
 
+def test_arrays_and_tables_come_back_with_what_they_share(data_dir: Path, tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "in.ipynb",
+        SETUP + "\nimport numpy as np\nimport pandas as pd",
+        slow(2, "whole = np.arange(10)", "table = pd.DataFrame({'a': whole})"),
+        slow(3, "view = whole[:5]", "same = table"),
+        fails_once(4, "view[0] = 99", "same['b'] = 1", "print(whole[0], list(table), np.shares_memory(view, whole))"),
+    )
+    first = run(source, tmp_path / "one.ipynb", cwd=str(tmp_path))
+    take_ran(tmp_path)
+    (tmp_path / "ok").touch()
+    second = go_on(first, tmp_path / "two.ipynb")
+    assert second.ending.exit_code == 0, second.ending.message
+    assert take_ran(tmp_path) == ["3", "4"], "a view of an array is made again: pickled, it would be a copy"
+    assert texts(read(tmp_path / "two.ipynb")["cells"][3]["outputs"]).split() == ["99", "['a',", "'b']", "True"]
+
+
 @pytest.mark.parametrize("victim", ["kernel", "runner"])
 def test_a_run_that_was_killed_goes_on_from_its_checkpoints(victim: str, data_dir: Path, tmp_path: Path) -> None:
     source = write(

@@ -23,7 +23,7 @@ from notebooks import cell_runs, read, run, stored, texts, write
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
 
-CELLS = [f"import time\nprint('cell {n}')\ntime.sleep(0.03)" for n in range(1, 41)]
+CELLS = [f"import time\nprint('cell {n}')\ntime.sleep(0.03)" for n in range(1, 31)]
 
 
 def is_gone(pid: int) -> bool:
@@ -72,18 +72,17 @@ def started(data_dir: Path, tmp_path: Path) -> Iterator[Started]:
     made.close()
 
 
-@pytest.mark.parametrize("moment", range(3))
 @pytest.mark.parametrize("victim", ["kernel", "runner", "parent"])
-def test_no_finished_cells_output_is_lost(victim: str, moment: int, started: Started, tmp_path: Path) -> None:
-    done = random.Random(f"{victim} {moment}").randint(2, 30)
+def test_no_finished_cells_output_is_lost(victim: str, started: Started, tmp_path: Path) -> None:
+    done = random.randint(2, 20)
     wait_until(lambda: _completed(started) >= done, seconds=40)
     root = started.root()
     kernel = root.details["kernel"]["pid"]
     victims = {"kernel": kernel, "runner": started.runner, "parent": started.parent.pid}
     os.kill(victims[victim], signal.SIGKILL)
     if victim == "runner":
-        wait_until(lambda: is_gone(started.runner), seconds=10)
-        Reaper(get_store()).reap()
+        # Its lock goes with its last thread, a moment after its first one.
+        wait_until(lambda: Reaper(get_store()).reap(), seconds=10)
     wait_until(lambda: stored(root.id).is_final, seconds=40)
     state = {"kernel": "CRASHED", "runner": "CRASHED", "parent": "COMPLETED"}[victim]
     assert stored(root.id).state_type.value == state

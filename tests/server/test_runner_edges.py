@@ -44,3 +44,10 @@ def test_plain_cells_are_called_what_a_person_would_call_them() -> None:
     assert names == ["imports", "Load the data", "cell 3", "y = 3"]
     tagged = [{"id": "p", "cell_type": "code", "source": "month = 3", "metadata": {"tags": ["parameters"]}}]
     assert [plan.name for plan in plan_cells(tagged)] == ["parameters"]
+
+
+def test_cells_that_begin_alike_are_told_apart() -> None:
+    assert edges("go()\nx = 1", "go()\ny = x", "go()\nprint(y)") >= {
+        ("c0", "c1", "data", "x"),
+        ("c1", "c2", "data", "y"),
+    }
