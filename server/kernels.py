@@ -109,6 +109,8 @@ class Kernel:
         if self.client is not None:
             self.client.stop_channels()
         self.manager.context.destroy(linger=100)
+        # A manager removes its connection file when it is collected; the kernel's is needed by whoever comes next.
+        self.manager.connection_file = ""
         if self._errors is not None:
             self._errors.close()
             self._errors = None

@@ -43,16 +43,21 @@ class Recipe:
     ----------
     kernel_name, cwd : str
     environment : mapping
+    kernel_spec : str, default ""
+        The text of the kernelspec that the deployment was made with; "" for the installed one.
     """
 
     kernel_name: str
     cwd: str
     environment: Mapping[str, str]
+    kernel_spec: str = ""
 
     @property
     def key(self) -> str:
         """A digest: units of one key are alike."""
-        parts = [self.kernel_name, self.cwd, *(f"{k}={v}" for k, v in sorted(self.environment.items()))]
+        # A kernelspec of the deployment's own lies in the attempt's folder, on JUPYTER_PATH: its text counts, not its place.
+        same = {k: v for k, v in self.environment.items() if k != "JUPYTER_PATH" or not self.kernel_spec}
+        parts = [self.kernel_name, self.cwd, self.kernel_spec, *(f"{k}={v}" for k, v in sorted(same.items()))]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -134,7 +139,9 @@ class WarmUnits:
             return None
         inner = (RUN_ID, ATTEMPT, ATTEMPT_DIR)
         environment = {name: value for name, value in command.environment.items() if name not in inner}
-        return Recipe(kernel_name=kernel_name, cwd=command.cwd, environment=environment)
+        own = command.folder / "jupyter" / "kernels" / kernel_name / "kernel.json"
+        kernel_spec = own.read_text(encoding="utf-8") if own.is_file() else ""
+        return Recipe(kernel_name=kernel_name, cwd=command.cwd, environment=environment, kernel_spec=kernel_spec)
 
     def _want(self, recipe: Recipe) -> None:
         now = self._clock.monotonic()

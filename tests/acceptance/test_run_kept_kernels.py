@@ -95,6 +95,19 @@ def test_a_kept_kernel_that_fails_again_is_kept_again(kept: Any, tmp_path: Path)
     assert go_on(second, tmp_path / "three.ipynb").ending.exit_code == 0
 
 
+def test_it_outlives_the_command_that_kept_it(data_dir: Path, tmp_path: Path) -> None:
+    write(tmp_path / "in.ipynb", SETUP, "note(2)\nlock = object()", fails_once(3, "print(lock)"))
+    words = [sys.executable, "-m", "headrace.cli.main", "run"]
+    first = [*words, "in.ipynb", "out.ipynb", "--keep-kernel", "10m", "--name", "first"]
+    assert subprocess.run(first, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+    (tmp_path / "ok").touch()
+    second = [*words, "--resume", "first", "--keep-kernel", "0"]
+    done = subprocess.run(second, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 3 cells are in its kernel's memory" in done.stderr
+    assert take_ran(tmp_path) == ["2", "3", "3"]
+
+
 def test_only_one_continuation_gets_the_kernel(kept: Any) -> None:
     from headrace.server.runner.keeping import take_kept
 
