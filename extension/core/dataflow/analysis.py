@@ -8,6 +8,7 @@ from collections.abc import Callable
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.files import resolve_path
 from headrace.core.dataflow.ipython import visit_shell_call
+from headrace.core.dataflow.keys import outer_names, without_locals
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.parsing import parse, too_deep
 from headrace.core.dataflow.records import CellFlow, PathTemplate
@@ -132,6 +133,7 @@ class CellWalker(StatementWalker):
         deletes = {n for n in cell.deletes if n not in sure}
         shadowed = AMBIENT - cell.binds
         reads = cell.reads - shadowed
+        mutates = outer_names(cell.changes)
         return CellFlow(
             reads=frozenset(reads),
             requires=frozenset((cell.requires & reads) - self.guarded),
@@ -141,7 +143,7 @@ class CellWalker(StatementWalker):
             deletes=frozenset(deletes),
             surely_deletes=frozenset((deletes & gone) - self.scratch),
             scratch=frozenset((deletes & self.scratch) - self.plain_deletes),
-            mutates=frozenset(cell.mutates - AMBIENT),
+            mutates=frozenset(mutates - AMBIENT),
             augments=frozenset(cell.augments),
             calls_defer={
                 name: frozenset().union(*(d.reads for d in code)) - AMBIENT
@@ -160,11 +162,12 @@ class CellWalker(StatementWalker):
             defines_functions=frozenset(self.functions & binds),
             defines_classes=frozenset(self.classes & binds),
             opaque=frozenset(cell.opaque),
-            method_only_mutations=frozenset(cell.mutates - self.strong_mutations),
+            method_only_mutations=frozenset(mutates - self.strong_mutations),
             carries=tuple(c for c in self.carries if c.target in binds or c.target in cell.reads),
             calls=tuple(cell.sites),
             called=frozenset(cell.called),
-            aliases=tuple((n, frozenset(r)) for n, r in self.aliases.items()),
+            aliases=tuple((n, r) for n, r in (state or self.last_state).alias.items() if isinstance(n, str)),
+            changes=without_locals(cell.changes),
             read_at=self.read_at,
             bound_at=self.bound_at,
         )

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from headrace.core.dataflow.calls import CallWalker
 from headrace.core.dataflow.errors import CellSyntaxError
-from headrace.core.dataflow.expressions import chain_root
 from headrace.core.dataflow.files import path_parts, resolve_path
+from headrace.core.dataflow.keys import NOTHING, Roots
 from headrace.core.dataflow.names import Use
+from headrace.core.dataflow.objects import chain_root
 from headrace.core.dataflow.parsing import parse_expression
 from headrace.core.dataflow.records import Deferred, PathTemplate
-from headrace.core.dataflow.state import NO_KEYS, Keys
 
 
 class AssignmentWalker(CallWalker):
@@ -26,14 +26,14 @@ class AssignmentWalker(CallWalker):
         self.constants: dict[str, str] = {}
         self.plain_deletes: set[str] = set()
 
-    def store(self, target: ast.AST, roots: Keys, uses: Sequence[Use] = (), own: tuple[Deferred, ...] = ()) -> None:
+    def store(self, target: ast.AST, roots: Roots, uses: Sequence[Use] = (), own: tuple[Deferred, ...] = ()) -> None:
         """Put an assignment to a target on record.
 
         Parameters
         ----------
         target : ast.AST
-        roots : frozenset of Key
-            Outer variables whose object the value may share.
+        roots : Roots
+            Objects that the value may be and hold.
         uses : sequence of Use
             Names used for the value.
         own : tuple of Deferred
@@ -45,9 +45,9 @@ class AssignmentWalker(CallWalker):
                 self._hold(target.id, uses, own)
         elif isinstance(target, (ast.Tuple, ast.List)):
             for element in target.elts:
-                self.store(element, roots, uses, own)
+                self.store(element, roots.element(), uses, own)
         elif isinstance(target, ast.Starred):
-            self.store(target.value, roots, uses, own)
+            self.store(target.value, roots.contained(), uses, own)
         elif isinstance(target, (ast.Attribute, ast.Subscript)):
             self.store_into(target, roots, uses, own)
         else:
@@ -66,7 +66,7 @@ class AssignmentWalker(CallWalker):
     def store_into(
         self,
         target: ast.Attribute | ast.Subscript,
-        roots: Keys = NO_KEYS,
+        roots: Roots = NOTHING,
         uses: Sequence[Use] = (),
         own: tuple[Deferred, ...] = (),
     ) -> None:
@@ -84,15 +84,12 @@ class AssignmentWalker(CallWalker):
         if isinstance(target, ast.Subscript):
             self.expr(target.slice)
         base = self.roots(target.value)
-        self.mutate(base, strong=True)
+        self.mutate(base.itself if isinstance(target.value, ast.Name) else base.everything, strong=True)
+        self.share(base, roots)
         root = chain_root(_without_subscripts(target))
         if root is None:
             return
         key = self.key(root)
-        if roots and self.state is not None:
-            self.state.alias[key] = self.state.alias.get(key, NO_KEYS) | roots
-            if type(key) is str:
-                self.aliases.setdefault(key, set()).update(r for r in roots if type(r) is str)
         if self.unit is self.cell and type(key) is str and (own or uses):
             self.hold(root, uses, own, adds=True)
 
@@ -140,24 +137,25 @@ class AssignmentWalker(CallWalker):
         self.used(node.value)
         if isinstance(target, ast.Name):
             key = self.key(target.id)
-            before = self.roots_of_name(target.id)
             self.load(target.id)
             self.expr(node.value)
-            if type(key) is str and key in before:
+            before = self.roots_of_name(target.id)
+            if isinstance(key, str) and key in before.itself:
                 self.unit.augments.add(key)
             plain = isinstance(node.value, ast.JoinedStr) or (
                 isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
             )
             if not plain:  # text cannot be changed in place; numbers cannot be told from arrays here
-                self.mutate(before - {target.id}, strong=True)
-            self.bind(
-                target.id, (self.state.alias.get(key, NO_KEYS) if self.state else NO_KEYS) | (before - {target.id})
-            )
+                self.mutate(before.itself - {target.id}, strong=True)
+            shown = isinstance(node.value, (ast.List, ast.Tuple, ast.Set, ast.Dict))
+            added = self.roots(node.value) if shown else NOTHING
+            self.share(before, added)
+            self.bind(target.id, Roots(before.itself, before.inside | added.inside))  # it may be the same object
             if self.unit is self.cell:
                 self._hold(target.id, self.uses[start:], ())
         else:
             self.expr(node.value)
-            self.store_into(target, NO_KEYS, self.uses[start:])
+            self.store_into(target, NOTHING, self.uses[start:])
 
     def _ann_assign(self, node: ast.AnnAssign) -> None:
         own: tuple[Deferred, ...] = ()

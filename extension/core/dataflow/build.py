@@ -14,6 +14,7 @@ from headrace.core.dataflow.graph import CellGraph, CellInput, CellLinks, Edge, 
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.ordering import label, resolve_after, topological_order
 from headrace.core.dataflow.records import CellFlow, Names
+from headrace.core.dataflow.sharing import SharedObjects
 from headrace.core.errors import UsageError
 
 #: Writers of one name that a reader may see at once; beyond, a cell that may bind it counts as building on the earlier ones.
@@ -157,7 +158,7 @@ class _Builder:
         self.opaque: list[int] = []
         self.since_barrier: list[int] = []
         self.barrier: int | None = None
-        self.alias: dict[str, set[str]] = {}
+        self.shared = SharedObjects()
         self.constants: dict[str, str] = {}
         self.first_binding: dict[str, list[int]] = {}
         mentioned: set[str] = set()
@@ -179,16 +180,21 @@ class _Builder:
         reads |= {n for n in flow.ambient_reads | effects.ambient_reads if n in self.names}
         mutates = {n for n in flow.mutates | effects.mutates if not self._only_module(flow, n)}
         augments = flow.augments | effects.augments
-        mutates |= self._shared(mutates | augments) - augments | effects.used_up
+        touched = flow.changes | effects.changes | {n for n in mutates if n not in flow.mutates} | augments
+        shared = self.shared.affected(touched, self.holders.code) - augments
+        mutates |= {n for n in shared if not self._only_module(flow, n)} | effects.used_up
         stars = self._star_binds(flow)
         binds = flow.binds | effects.binds | stars
+        effects.implied -= mutates | binds
         inputs = self._read(here, reads | mutates, effects)
         self._report(here, flow, effects)
         deletes = {n for n in flow.deletes | effects.deletes if n not in flow.scratch or n in self.mentioned}
         outputs = frozenset(binds | mutates | deletes)
         self._write(here, flow, outputs, frozenset(mutates), frozenset(reads), stars)
         self._barriers(here, flow, effects)
-        self._share(flow)
+        for keys, names, kept in effects.kept:
+            self.shared.hold(keys, names, kept, self.holders.code)
+        self.shared.take(flow, self.holders.code)
         self.holders.take(flow, here)
         self._constants(flow, outputs)
         paths = [*flow.file_reads, *(resolve_path(t, self.constants) for t in flow.path_templates)]
@@ -280,29 +286,6 @@ class _Builder:
                 self.opaque.append(here)
                 self.barrier = here
         self.since_barrier.append(here)
-
-    # names that share objects
-
-    def _shared(self, names: Iterable[str]) -> set[str]:
-        """Return the names whose objects may be, hold or lie in those of the given names."""
-        found: set[str] = set()
-        pending = [n for n in names if n in self.alias]
-        while pending:
-            for other in self.alias.get(pending.pop(), ()):
-                if other not in found:
-                    found.add(other)
-                    pending.append(other)
-        return found
-
-    def _share(self, flow: CellFlow) -> None:
-        for name in (*flow.surely_binds, *flow.surely_deletes):
-            for other in self.alias.pop(name, ()):
-                self.alias[other].discard(name)
-        for name, roots in flow.aliases:
-            for root in roots:
-                if root != name and root not in flow.surely_binds:
-                    self.alias.setdefault(name, set()).add(root)
-                    self.alias.setdefault(root, set()).add(name)
 
     # faults
 

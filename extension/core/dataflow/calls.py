@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from headrace.core.dataflow.code import CodeWalker
-from headrace.core.dataflow.expressions import Todo, chain_root
+from headrace.core.dataflow.expressions import Todo
 from headrace.core.dataflow.files import note_files
+from headrace.core.dataflow.keys import NOTHING, Roots, local, without_new
 from headrace.core.dataflow.mutations import (
     AMBIENT,
     CONSUMERS,
     CONTAINER_CLASSES,
     CONTAINER_METHODS,
+    KEEPING_NOTHING,
     MUTATING_BUILTINS,
     MUTATING_FUNCTIONS,
     OUT_KEYWORDS,
@@ -21,9 +23,9 @@ from headrace.core.dataflow.mutations import (
     mutates_receiver,
 )
 from headrace.core.dataflow.names import CALLEE, ROOT, VALUE
+from headrace.core.dataflow.objects import chain_root
 from headrace.core.dataflow.records import Argument, CallSite, Deferred
 from headrace.core.dataflow.sites import changed_by
-from headrace.core.dataflow.state import NO_KEYS, Keys, outer_names
 
 
 class CallWalker(CodeWalker):
@@ -34,20 +36,17 @@ class CallWalker(CodeWalker):
         todo: list[Todo] = []
         for argument in node.args:
             self.used(argument)
+        start = len(self.uses)
         if isinstance(func, ast.Name):
             name = func.id
             if self.is_ambient(name):
                 if self.special_call(node, name):
                     return []
                 if name in CONSUMERS:
-                    start = len(self.uses)
                     self.load(name, CALLEE)
-                    self.changed_arguments(node, name, None)
-                    return [*node.args, *node.keywords, lambda: self._forget_uses(start)]
+                    todo += [*node.args, *node.keywords, lambda: self.changed_arguments(node, name, None)]
+                    return [*todo, lambda: self._forget_uses(start)]
             self.load(name, CALLEE)
-            note_files(self, node, name, None)
-            self.changed_arguments(node, name, None)
-            self.note_site(node, name, None, NO_KEYS)
         elif isinstance(func, ast.Attribute):
             if self.shell_call(node, func):
                 return []
@@ -57,11 +56,21 @@ class CallWalker(CodeWalker):
                 todo.append(func.value)
             else:
                 self.load(root, ROOT)
-            self._method(node, func, root)
         else:
             todo.append(func)
         start = len(self.uses)
-        return [*todo, *node.args, *node.keywords, lambda: self._changed_by_inline(node, start)]
+        # what a call does, it does after its arguments have been evaluated
+        return [*todo, *node.args, *node.keywords, lambda: self._called(node, start)]
+
+    def _called(self, node: ast.Call, start: int) -> None:
+        func = node.func
+        if isinstance(func, ast.Name):
+            note_files(self, node, func.id, None)
+            self.changed_arguments(node, func.id, None)
+            self.note_site(node, func.id, None, NOTHING)
+        elif isinstance(func, ast.Attribute):
+            self._method(node, func, chain_root(func))
+        self._changed_by_inline(node, start)
 
     def _forget_uses(self, start: int) -> None:
         del self.uses[start:]
@@ -75,16 +84,20 @@ class CallWalker(CodeWalker):
             inplace = any(k.arg == "inplace" and is_true(k.value) for k in node.keywords)
             known = mutates_receiver(method) and not (method in PURE_TWINS and id(node) in self.used_values)
             if inplace or known:
-                self.mutate(receiver, strong=inplace or not direct)
+                self.mutate(receiver.itself, strong=inplace or not direct)
+                if method not in KEEPING_NOTHING:
+                    given = node.args[1:] if method == "setdefault" else node.args  # keys cannot be changed
+                    self.share(receiver, self.all_roots([*given, *(k.value for k in node.keywords)]))
             if direct and root in CONTAINER_CLASSES and node.args and mutates_receiver(method):
-                self.mutate(self.roots(node.args[0]), strong=True)
+                self.mutate(self.roots(node.args[0]).itself, strong=True)
+                self.share(self.roots(node.args[0]), self.all_roots(node.args[1:]))
         elif method == "seed":
-            self.mutate(self.roots_of_name(root or ""), strong=True)
+            self.mutate(self.roots_of_name(root or "").itself, strong=True)
         if method == "at" and node.args:  # a ufunc's unbuffered in-place operation: np.add.at(x, i, v)
-            self.mutate(self.roots(node.args[0]), strong=True)
+            self.mutate(self.roots(node.args[0]).itself, strong=True)
         note_files(self, node, method, func.value)
         self.changed_arguments(node, method, func.value)
-        self.note_site(node, root or "", method, NO_KEYS if module else receiver)
+        self.note_site(node, root or "", method, NOTHING if module else receiver)
 
     def changed_arguments(self, node: ast.Call, name: str, base: ast.AST | None) -> None:
         """Put on record the arguments that a known function changes (`random.shuffle(x)`, `out=x`)."""
@@ -92,14 +105,16 @@ class CallWalker(CodeWalker):
         if positions is not None and (base is not None or name in MUTATING_BUILTINS or not self.is_ambient(name)):
             for position in positions:
                 if position < len(node.args):
-                    self.mutate(self.roots(node.args[position]), strong=True)
+                    changed = self.roots(node.args[position])
+                    self.mutate(changed.itself, strong=True)
+                    self.share(changed, self.all_roots(a for i, a in enumerate(node.args) if i != position))
         for keyword in node.keywords:
             if keyword.arg in OUT_KEYWORDS:
-                self.mutate(self.roots(keyword.value), strong=True)
+                self.mutate(self.roots(keyword.value).everything, strong=True)
             elif keyword.arg == "inplace" and base is not None and is_true(keyword.value) and node.args:
-                self.mutate(self.roots(node.args[0]), strong=True)
+                self.mutate(self.roots(node.args[0]).itself, strong=True)
 
-    def note_site(self, node: ast.Call, callee: str, method: str | None, receiver: Keys) -> None:
+    def note_site(self, node: ast.Call, callee: str, method: str | None, receiver: Roots) -> None:
         """Put a call on record whose effect on its arguments depends on code of the notebook."""
         if method is None and callee in AMBIENT and self.is_ambient(callee) and callee not in ("map", "filter"):
             return
@@ -110,32 +125,54 @@ class CallWalker(CodeWalker):
         ):
             if isinstance(argument, ast.Constant):
                 continue
-            roots = self.roots(argument)
+            roots = without_new(self.roots(argument))
             if roots:
-                arguments.append(Argument(place=place, names=outer_names(roots), params=self._params(roots)))
+                arguments.append(Argument(place=place, roots=roots))
         code = frozenset(a.id for a in node.args if isinstance(a, ast.Name) and self.key(a.id) == a.id)
         key = self.key(callee) if callee else callee
-        if type(key) is tuple:
-            if method is not None and not isinstance(node.func, ast.Name):
-                for name in self._params(receiver):
-                    self.unit.self_calls.add((name, method))
+        if not isinstance(key, str):
+            if method is not None:
+                for mine in map(local, receiver.itself):
+                    if mine is not None and mine[0] > 0:
+                        self.unit.self_calls.add((*mine, method))
             callee = ""
+        receiver = without_new(receiver)
         if not arguments and not receiver:
             return
-        site = CallSite(
-            callee=callee,
-            method=method,
-            receiver=outer_names(receiver),
-            receiver_params=self._params(receiver),
-            arguments=tuple(arguments),
-            code=code,
-        )
+        site = CallSite(callee=callee, method=method, receiver=receiver, arguments=tuple(arguments), code=code)
         self.unit.sites.append(site)
         if self.unit is self.cell and self.code:
-            self.mutate(frozenset(changed_by(site, lambda n: self.code.get(n, ()))), strong=True)
+            self._own_call(node, site)
 
-    def _params(self, roots: Keys) -> frozenset[str]:
-        return frozenset(k[1] for k in roots if type(k) is tuple)
+    def _own_call(self, node: ast.Call, site: CallSite) -> None:
+        """Put on record what a call of this cell's own code changes."""
+        given = self.all_roots([*node.args, *(k.value for k in node.keywords)])
+        receiver = self.roots(node.func.value) if isinstance(node.func, ast.Attribute) else NOTHING
+        places = enumerate([*node.args, *(k.value for k in node.keywords)])
+        names = [k.arg for k in node.keywords]
+        whole = CallSite(
+            callee=site.callee,
+            method=site.method,
+            receiver=receiver,
+            arguments=tuple(
+                Argument(
+                    place=-1
+                    if isinstance(a, ast.Starred)
+                    else i
+                    if i < len(node.args)
+                    else names[i - len(node.args)] or -1,
+                    roots=self.roots(a),
+                )
+                for i, a in places
+            ),
+            code=site.code,
+        )
+        changed = changed_by(whole, lambda n: self.code.get(n, ()))
+        if changed:
+            self.mutate(changed, strong=True)
+            for deferred in self.code.get(site.callee, ()):
+                self.share(Roots(changed), self.now(deferred.keeps))
+            self.share(Roots(changed), given.joined(receiver))
 
     def _changed_by_inline(self, node: ast.Call, start: int) -> None:
         """A lambda written as an argument may change what the call gives it (`frame.pipe(lambda d: d.insert(…))`)."""
@@ -144,7 +181,7 @@ class CallWalker(CodeWalker):
                 given: list[ast.AST] = [*node.args, *(k.value for k in node.keywords)]
                 if isinstance(node.func, ast.Attribute):
                     given.append(node.func.value)
-                self.mutate(self.all_roots(given), strong=True)
+                self.mutate(self.all_roots(given).everything, strong=True)
                 return
 
     handlers: ClassVar[dict[type[ast.AST], Callable[..., list[Todo]]]] = {**CodeWalker.handlers, ast.Call: _call}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from headrace.core.dataflow.expressions import ExpressionWalker, Todo
+from headrace.core.dataflow.keys import NOTHING, Inside, params_in, roots_of_variable, without_locals
 from headrace.core.dataflow.names import VALUE
 from headrace.core.dataflow.records import Deferred
 from headrace.core.dataflow.scopes import parameter_names, target_names
@@ -20,8 +21,11 @@ class CodeWalker(ExpressionWalker):
     """Responsibilities: code in a scope of its own, and what it will do when it runs."""
 
     def _lambda(self, node: ast.Lambda) -> list[Todo]:
+        self.closure_roots = NOTHING
         deferred = self.lambda_code(node)
-        if deferred is not None:
+        if deferred is None:
+            self.value_roots[id(node)] = self.closure_roots
+        else:
             self.uses.append((VALUE, deferred))
             self.run_code((deferred,), hard=False)
         return []
@@ -35,7 +39,7 @@ class CodeWalker(ExpressionWalker):
 
     def _returned(self, body: ast.expr) -> None:
         self.expr(body)
-        self.unit.returns |= self.roots(body, masks=True)
+        self.unit.returns |= self.roots(body, masks=True).everything
 
     def defaults(self, arguments: ast.arguments) -> None:
         for default in (*arguments.defaults, *arguments.kw_defaults):
@@ -59,7 +63,7 @@ class CodeWalker(ExpressionWalker):
         """
         outermost = self.unit is self.cell
         state = self.here
-        saved = (self.unit, self.depth, self.soft, self.loops)
+        saved = (self.unit, self.depth, self.soft, self.loops, self.captured)
         scope = self.new_scope("function", names, declared_global)
         self.scopes.append(scope)
         unit = Unit() if outermost else self.unit
@@ -70,34 +74,48 @@ class CodeWalker(ExpressionWalker):
             unit.holds_code = True
             self.soft += 1
             self.state = State({k for k in state.sure if type(k) is tuple}, set(), dict(state.alias))
-        self.loops, self.depth = [], 0
+        self.loops, self.depth, self.captured = [], 0, set()
         visit()
         self.scopes.pop()
-        self.unit, self.depth, self.soft, self.loops = saved
+        captured = {k for k in self.captured if isinstance(k, tuple) and k[0] != scope.number}
+        self.unit, self.depth, self.soft, self.loops, self.captured = saved
         self.state = state
         if not outermost:
+            # what it captured lives on in it: whoever gets this code gets those objects too
+            self.captured |= captured
+            changed = {k.key if isinstance(k, Inside) else k for k in unit.changes}
+            unit.stateful = unit.stateful or not captured.isdisjoint(changed)
+            for key in captured:
+                roots = state.alias.get(key, NOTHING)
+                own = NOTHING if key in state.sure else roots_of_variable(key)
+                self.closure_roots = self.closure_roots.joined(roots.joined(own).contained())
             return None
-        params = set(positional)
-        if arguments is not None:
-            params = parameter_names(arguments)[1]
-        changed = {k[1] for k in unit.local_mutations if type(k) is tuple and k[0] == scope.number and k[1] in params}
-        returned = {k[1] for k in unit.returns if type(k) is tuple and k[0] == scope.number and k[1] in params}
+        params = parameter_names(arguments)[1] if arguments is not None else set()
+        direct, deep = params_in(unit.changes, scope.number)
+        keeps, returns = params_in(unit.keeps, scope.number), params_in(unit.returns, scope.number)
         return Deferred(
             name=name,
+            scope=scope.number,
             reads=frozenset(unit.reads),
             requires=frozenset(unit.requires - self.guarded),
             binds=frozenset(unit.binds),
             deletes=frozenset(unit.deletes),
-            mutates=frozenset(unit.mutates),
+            changes=without_locals(unit.changes),
             augments=frozenset(unit.augments),
             called=frozenset(unit.called - unit.kept),
             holds_code=unit.holds_code,
             params=positional,
-            mutates_params=frozenset(changed),
-            returns_params=frozenset(returned),
+            mutates_params=direct & params,
+            deep_params=deep & params,
+            keeps=without_locals(unit.keeps),
+            returns=without_locals(unit.returns),
+            keeps_params=(keeps[0] | keeps[1]) & params,
+            returns_params=(returns[0] | returns[1]) & params,
+            stateful=unit.stateful,
+            yields=unit.yields,
             spread=arguments.vararg.arg if arguments is not None and arguments.vararg is not None else None,
             sites=tuple(unit.sites),
-            self_calls=frozenset(unit.self_calls),
+            self_calls=frozenset((p, m) for number, p, m in unit.self_calls if number == scope.number),
             opaque=frozenset(unit.opaque),
         )
 
@@ -125,21 +143,21 @@ class CodeWalker(ExpressionWalker):
         return []
 
     def _comprehended(self, node: _Comprehension) -> None:
-        roots = self.roots(node.generators[0].iter)
+        roots = self.roots(node.generators[0].iter).element()
         for position, generator in enumerate(node.generators):
             if position:
                 self.expr(generator.iter)
-                roots = self.roots(generator.iter)
+                roots = self.roots(generator.iter).element()
             self.store(generator.target, roots)
             for condition in generator.ifs:
                 self.state = self.test(condition)[0]
         if isinstance(node, ast.DictComp):
             self.expr(node.key)
             self.expr(node.value)
-            self.comprehension_roots[id(node)] = self.roots(node.value)
+            self.value_roots[id(node)] = self.roots(node.value).contained()
         else:
             self.expr(node.elt)
-            self.comprehension_roots[id(node)] = self.roots(node.elt)
+            self.value_roots[id(node)] = self.roots(node.elt).contained()
 
     def generator_code(self, node: ast.GeneratorExp) -> Deferred | None:
         """Visit a generator expression: its first iterable now, the rest as code for later."""
@@ -155,7 +173,7 @@ class CodeWalker(ExpressionWalker):
             return None
         deferred = self.later("<generator>", (), names, set(), None, lambda: self._comprehended(node))
         assert deferred is not None
-        self.comprehension_roots[id(node)] = roots
+        self.value_roots[id(node)] = roots.contained()
         return replace(deferred, consumable=True, holds_code=True)
 
     handlers: ClassVar[dict[type[ast.AST], Callable[..., list[Todo]]]] = {

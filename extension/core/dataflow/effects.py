@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from headrace.core.dataflow.keys import Key, Keys, outer_names, without_locals
 from headrace.core.dataflow.mutations import AMBIENT
-from headrace.core.dataflow.records import CellFlow, Deferred
-from headrace.core.dataflow.sites import changed_by
+from headrace.core.dataflow.records import NONE, CallSite, CellFlow, Deferred, Names
+from headrace.core.dataflow.sites import Lookup, changed_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Effects:
     deletes: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
     augments: set[str] = field(default_factory=set)
-    used_up: set[str] = field(default_factory=set)  # generators, whose readers take turns
+    used_up: set[str] = field(default_factory=set)  # generators and the like, whose readers take turns
+    changes: set[Key] = field(default_factory=set)
+    kept: list[tuple[Keys, Names, Keys]] = field(default_factory=list)  # objects, and names, that others went into
     opaque: set[str] = field(default_factory=set)
 
 
@@ -116,17 +119,31 @@ class CodeHolders:
                     pending.append((further, must and name in deferred.called, through, at))
             effects.binds |= deferred.binds
             effects.deletes |= deferred.deletes
-            effects.mutates |= deferred.mutates
+            effects.changes |= deferred.changes
             effects.augments |= deferred.augments
             effects.opaque |= deferred.opaque
-            if deferred.consumable:
+            if deferred.keeps and (deferred.binds or deferred.changes):
+                effects.kept.append((deferred.changes, deferred.binds, deferred.keeps))
+            late = held.eager and (
+                deferred.yields or deferred.stateful or deferred.mutates_params or deferred.deep_params
+            )
+            if deferred.consumable or (late and not (deferred.is_class and not deferred.stateful)):
                 effects.used_up.add(through)
             for site in deferred.sites:
-                effects.mutates |= changed_by(site, lookup)
+                self._changed(effects, site, lookup)
         for site in flow.calls:
-            effects.mutates |= changed_by(site, lookup)
+            self._changed(effects, site, lookup)
+        effects.mutates |= outer_names(effects.changes)
         effects.implied = effects.reads - fresh - flow.reads
         return effects
+
+    def _changed(self, effects: Effects, site: CallSite, lookup: Lookup) -> None:
+        changed = without_locals(changed_by(site, lookup))
+        if changed:
+            effects.changes |= changed
+            given = site.receiver.everything.union(*(a.roots.everything for a in site.arguments))
+            kept = frozenset().union(*(d.keeps for d in lookup(site.callee)))
+            effects.kept.append((changed, NONE, without_locals(given) | kept))
 
     def take(self, flow: CellFlow, here: int) -> None:
         """Put on record what the cell's names hold after it has run."""

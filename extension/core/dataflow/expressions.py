@@ -6,9 +6,11 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from headrace.core.dataflow.names import NameWalker, Use
+from headrace.core.dataflow.keys import Roots
+from headrace.core.dataflow.names import Use
+from headrace.core.dataflow.objects import ObjectWalker
 from headrace.core.dataflow.records import Deferred, PathTemplate
-from headrace.core.dataflow.state import Keys, State, merge
+from headrace.core.dataflow.state import State, merge
 
 Todo = ast.AST | Callable[[], None]
 
@@ -16,7 +18,7 @@ _LEAVES = (ast.Constant, ast.expr_context, ast.operator, ast.cmpop, ast.boolop, 
 _NAMESPACES = frozenset({"globals", "locals", "vars"})
 
 
-class ExpressionWalker(NameWalker):
+class ExpressionWalker(ObjectWalker):
     """Responsibilities: visiting expressions without recursion over long chains."""
 
     def __init__(self, *, walrus: bool, future_annotations: bool) -> None:
@@ -92,7 +94,7 @@ class ExpressionWalker(NameWalker):
     def _yield(self, node: ast.Yield | ast.YieldFrom) -> list[Todo]:
         if self.unit is not self.cell:
             self.unit.holds_code = self.unit.yields = True
-        self.unit.returns |= self.roots(node.value)
+            self.unit.returns |= self.roots(node.value).everything
         return [node.value] if node.value is not None else []
 
     def _named(self, node: ast.NamedExpr) -> list[Todo]:
@@ -199,7 +201,7 @@ class ExpressionWalker(NameWalker):
 
     # what the walker's later floors add
 
-    def store(self, target: ast.AST, roots: Keys, uses: Sequence[Use] = (), own: tuple[Deferred, ...] = ()) -> None:
+    def store(self, target: ast.AST, roots: Roots, uses: Sequence[Use] = (), own: tuple[Deferred, ...] = ()) -> None:
         raise NotImplementedError
 
     def block(self, body: Sequence[ast.stmt]) -> None:
@@ -207,13 +209,6 @@ class ExpressionWalker(NameWalker):
 
     def inline_block(self, body: Sequence[ast.stmt], *, local: bool) -> None:
         raise NotImplementedError
-
-
-def chain_root(node: ast.AST) -> str | None:
-    """Return the name at the root of `name.part.part`, None for anything else."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
 
 
 def chain_last(node: ast.expr) -> str | None:

@@ -62,6 +62,11 @@ CONTAINER_METHODS: frozenset[str] = frozenset(
     "append extend insert remove sort reverse update setdefault popitem add discard pop clear appendleft".split()
 )
 
+#: Mutating methods that do not keep the objects they are given.
+KEEPING_NOTHING: frozenset[str] = frozenset(
+    "remove discard pop popleft sort reverse clear write writelines read fill fit fit_transform partial_fit seed step".split()
+)
+
 #: Methods whose namesake elsewhere returns a new object (pandas' `Series.add`, `Index.insert`, polars' `sort`, `str.partition`,
 #: PIL's `resize`): with a used value they are that namesake, since the mutating ones return None.
 PURE_TWINS: frozenset[str] = frozenset(
@@ -121,11 +126,16 @@ CONSUMERS: frozenset[str] = frozenset(
     "oct format divmod pow callable hasattr input ascii bytes display".split()
 )
 
-#: Functions whose result shares elements with their arguments.
+#: Functions whose result is a new object that holds the arguments, or what they hold.
 SHARING_FUNCTIONS: frozenset[str] = frozenset(
-    "enumerate zip reversed sorted list tuple dict set frozenset iter filter next vars chain cycle islice asarray asanyarray "
-    "atleast_1d atleast_2d ravel reshape transpose squeeze view memoryview deque defaultdict OrderedDict getattr cast partial "
-    "SimpleNamespace min max".split()
+    "enumerate zip reversed sorted list tuple dict set frozenset iter filter chain cycle islice deque defaultdict OrderedDict "
+    "partial SimpleNamespace map".split()
+)
+
+#: Functions whose result is an argument, a view of it, or an element of it.
+VIEWING_FUNCTIONS: frozenset[str] = frozenset(
+    "next anext vars asarray asanyarray atleast_1d atleast_2d ravel reshape transpose squeeze view memoryview getattr cast "
+    "min max reduce".split()
 )
 
 #: Methods whose result is the receiver, a view of it, or an element of it.

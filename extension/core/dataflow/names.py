@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 
-from headrace.core.dataflow.mutations import AMBIENT, MODULE_ALIASES, SHARING_FUNCTIONS, SHARING_METHODS
+from headrace.core.dataflow.keys import (
+    NOTHING,
+    CallResult,
+    Inside,
+    Key,
+    Keys,
+    Roots,
+    Variable,
+    local,
+    outer_names,
+    roots_of_variable,
+)
+from headrace.core.dataflow.mutations import AMBIENT, MODULE_ALIASES
 from headrace.core.dataflow.records import Carry, Deferred
 from headrace.core.dataflow.scopes import Scope
-from headrace.core.dataflow.state import NO_KEYS, Key, Keys, Loop, State, Unit
+from headrace.core.dataflow.sites import results_of
+from headrace.core.dataflow.state import Loop, State, Unit
 
 #: How a name was used: as a value, as `name(…)`, as `name.part.method(…)`.
 VALUE, CALLEE, ROOT = 0, 1, 2
 #: A use of a name, or code written right there.
 Use = tuple[int, "str | Deferred"]
-
-_VALUE_ATTRIBUTES = frozenset({"shape", "size", "dtype", "ndim", "name", "__name__", "__class__", "__doc__"})
-_MASKS = (ast.Compare, ast.List, ast.ListComp, ast.BoolOp)
-_MASK_METHODS = frozenset(
-    "isin isna notna isnull notnull between duplicated contains startswith endswith match eq ne lt le gt ge astype".split()
-)
 
 
 class NameWalker:
@@ -40,14 +46,16 @@ class NameWalker:
         self.uses: list[Use] = []
         self.code: dict[str, tuple[Deferred, ...]] = {}
         self.carries: list[Carry] = []
-        self.aliases: dict[str, set[str]] = {}
         self.strong_mutations: set[str] = set()
         self.read_at: dict[str, int] = {}
         self.bound_at: dict[str, int] = {}
-        self.unbound_log: list[Key] = []
+        self.unbound_log: list[Variable] = []
         self.guarded: set[str] = set()
         self.modules: dict[str, str] = {}
-        self.comprehension_roots: dict[int, Keys] = {}
+        self.value_roots: dict[int, Roots] = {}  # of expressions whose objects were told while they were visited
+        self.captured: set[Variable] = set()
+        self.closure_roots: Roots = NOTHING
+        self.serial = 0
         self.class_methods: list[dict[str, Deferred]] = []
 
     @property
@@ -60,7 +68,7 @@ class NameWalker:
         self.scope_count += 1
         return Scope(self.scope_count, kind, names, declared_global)
 
-    def key(self, name: str) -> Key:
+    def key(self, name: str) -> Variable:
         """Resolve a name as Python does: innermost scope first, a class only from within its own block."""
         scopes = self.scopes
         for position in range(len(scopes) - 1, -1, -1):
@@ -85,6 +93,7 @@ class NameWalker:
         """Put a read on record; where the name holds code of this cell, also what that code reads."""
         key = self.key(name)
         if type(key) is tuple:
+            self.captured.add(key)
             if self.scopes[-1].kind != "class" or key[0] != self.scopes[-1].number or key in self.here.sure:
                 return
             popped = self.scopes.pop()  # a class's block falls back to what is around it
@@ -126,11 +135,15 @@ class NameWalker:
             state = self.here
             self.unit.opaque |= deferred.opaque
             self.unit.augments |= {n for n in deferred.augments if n not in state.sure}
-            for name in deferred.mutates:
-                self.mutate(self.roots_of_global(name), strong=True)
+            self.mutate(self.now(deferred.changes).everything, strong=True)
+            kept = self.now(deferred.keeps)
+            if kept:
+                self.share(Roots(self.now(deferred.changes).everything), kept)
             for name in deferred.binds:
                 self.unit.binds.add(name)
                 state.gone.discard(name)
+                if kept:
+                    state.alias[name] = state.alias.get(name, NOTHING).joined(kept.element())
             for name in deferred.deletes:
                 self.unit.deletes.add(name)
                 state.sure.discard(name)
@@ -138,7 +151,7 @@ class NameWalker:
 
     # bindings
 
-    def bind(self, name: str, roots: Keys = NO_KEYS, *, walrus: bool = False) -> None:
+    def bind(self, name: str, roots: Roots = NOTHING, *, walrus: bool = False) -> None:
         """Put a binding on record, with the outer objects that the new value may share."""
         if walrus:
             hidden = [s for s in self.scopes if s.kind != "comprehension"]
@@ -150,18 +163,18 @@ class NameWalker:
         state = self.here
         state.sure.add(key)
         state.gone.discard(key)
-        if roots:
-            state.alias[key] = roots
-        else:
-            state.alias.pop(key, None)
         if type(key) is str:
             self.unit.binds.add(key)
             if self.unit is self.cell:
                 if not self.depth:
                     self.bound_at.setdefault(key, self.tick)
                     self.code.pop(key, None)
-                if roots:
-                    self.aliases.setdefault(key, set()).update(r for r in roots if type(r) is str)
+            else:
+                self.unit.keeps |= roots.everything
+        if not any(not isinstance(k, CallResult) for k in roots.itself):
+            self.serial -= 1
+            roots = Roots(roots.itself | {(self.serial, name)}, roots.inside)
+        state.alias[key] = roots
 
     def unbind(self, name: str) -> None:
         key = self.key(name)
@@ -216,114 +229,80 @@ class NameWalker:
 
     # objects
 
-    def mutate(self, roots: Keys, *, strong: bool) -> None:
-        """Put a change in place on record: of these outer names, and of this unit's parameters among them."""
-        for key in roots:
-            if type(key) is str:
-                self.unit.mutates.add(key)
-                if strong:
-                    self.strong_mutations.add(key)
-            else:
-                self.unit.local_mutations.add(key)
-
-    def roots_of_name(self, name: str) -> Keys:
-        """Return the outer variables whose object a name may stand for."""
-        key = self.key(name)
-        if type(key) is str:
-            return self.roots_of_global(key)
-        alias = self.here.alias.get(key, NO_KEYS)
-        return alias if key in self.here.sure else alias | {key}
-
-    def roots_of_global(self, name: str) -> Keys:
-        state = self.here
-        alias = state.alias.get(name, NO_KEYS)
-        if name in state.sure or (name in AMBIENT and name not in self.cell.binds):
-            return alias
-        return alias | {name}
-
-    def roots(self, node: ast.AST | None, *, masks: bool = False) -> Keys:
-        """Return the outer variables with whose objects an expression's value may share parts.
+    def mutate(self, keys: Keys, *, strong: bool) -> None:
+        """Put on record that these objects are changed in place.
 
         Parameters
         ----------
-        node : ast.AST or None
-        masks : bool, default False
-            Whether the value is only named, not changed at once: an index by condition then counts as a copy (so it
-            is in `sub = df[df.x > 0]`, while `groups[x > 0].append(x)` changes `groups`), and what a module gives out
-            (`math.pi`) as nothing of the module.
+        keys : frozenset of Key
+        strong : bool
+            Whether that is certain to be no plain call of a module's function.
         """
-        through_attribute = False
-        while node is not None:
-            if isinstance(node, ast.Name):
-                if masks and through_attribute and self.is_module(node.id):
-                    return NO_KEYS
-                return self.roots_of_name(node.id)
-            if isinstance(node, ast.Attribute):
-                if node.attr in _VALUE_ATTRIBUTES:
-                    return NO_KEYS
-                through_attribute = True
-                node = node.value
-            elif isinstance(node, ast.Subscript):
-                if masks and is_mask(node.slice):
-                    return NO_KEYS
-                node = node.value
-            elif isinstance(node, (ast.Starred, ast.Await, ast.NamedExpr)):
-                node = node.value
-            elif isinstance(node, ast.IfExp):
-                return self.roots(node.body, masks=masks) | self.roots(node.orelse, masks=masks)
-            elif isinstance(node, ast.BoolOp):
-                return self.all_roots(node.values)
-            elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-                return self.all_roots(node.elts)
-            elif isinstance(node, ast.Dict):
-                return self.all_roots(node.values)
-            elif isinstance(node, ast.Call):
-                return self.call_roots(node)
-            else:
-                return self.comprehension_roots.get(id(node), NO_KEYS)
-        return NO_KEYS
+        self.unit.changes |= keys
+        if strong and self.unit is self.cell:
+            self.strong_mutations |= outer_names(keys)
 
-    def all_roots(self, nodes: Iterable[ast.AST | None]) -> Keys:
-        found: Keys = NO_KEYS
-        for node in nodes:
-            if not isinstance(node, ast.Constant):
-                found |= self.roots(node)
+    def share(self, base: Roots, given: Roots) -> None:
+        """Put on record that an object now holds others: so does every name that may be it or hold it."""
+        gained = given.everything
+        if not gained or not base.itself or self.state is None:
+            return
+        alias = self.state.alias
+        for variable, roots in alias.items():
+            if not (roots.itself.isdisjoint(base.itself) and roots.inside.isdisjoint(base.itself)):
+                alias[variable] = Roots(roots.itself, roots.inside | gained)
+        for key in base.itself:
+            owner: Key = key.key if isinstance(key, Inside) else key
+            mine = owner if isinstance(owner, str) else local(owner)
+            if isinstance(mine, str) or (mine is not None and mine[0] > 0):
+                alias[mine] = alias.get(mine, NOTHING).joined(Roots(inside=gained))
+        if self.unit is not self.cell:
+            self.unit.keeps |= gained
+
+    def now(self, keys: Keys) -> Roots:
+        """Return what objects known by names are at this point, the results of this cell's own code included."""
+        found = NOTHING
+        for key in keys:
+            if isinstance(key, str):
+                found = found.joined(Roots(self.roots_of_global(key).itself))
+            elif isinstance(key, Inside) and isinstance(key.key, str):
+                found = found.joined(Roots(self.roots_of_global(key.key).inside))
+            elif isinstance(key, CallResult):
+                found = found.joined(self.result(key))
+            else:
+                found = found.joined(Roots(frozenset({key})))
         return found
 
-    def call_roots(self, node: ast.Call) -> Keys:
-        """Return the roots of a call's value: calls make new objects, but for the known ones that pass theirs on."""
-        func = node.func
-        given = [*node.args, *(k.value for k in node.keywords)]
-        if isinstance(func, ast.Name):
-            if func.id in SHARING_FUNCTIONS:
-                return self.all_roots(given)
-            found: Keys = NO_KEYS
-            for deferred in self.code.get(func.id, ()):
-                if deferred.is_class or deferred.returns_params:
-                    found |= self.all_roots(given)
-            return found
-        if isinstance(func, ast.Attribute):
-            if func.attr in SHARING_METHODS:
-                found = self.roots(func.value)
-                return found | self.all_roots(node.args[1:]) if func.attr in ("get", "setdefault") else found
-            if func.attr in SHARING_FUNCTIONS:
-                return self.all_roots(given)
-        return NO_KEYS
+    def result(self, call: CallResult) -> Roots:
+        """Return the roots of a call's value, as far as this cell's own code can tell."""
+        found = NOTHING
+        pending: list[tuple[Key, bool]] = [(call, False)]
+        seen = set(pending)
+        while pending:
+            key, held = pending.pop()
+            if not isinstance(key, CallResult):
+                roots = self.now(frozenset({key}))
+            else:
+                roots = NOTHING if key.callee in self.here.sure else Roots(frozenset({key}), frozenset({key}))
+                code = self.code.get(key.callee)
+                given = results_of(key, code) if code else NOTHING
+                further = {*((k, held) for k in given.itself), *((k, True) for k in given.inside)} - seen
+                seen |= further
+                pending.extend(further)
+            found = found.joined(roots.contained() if held else roots)
+        return found
 
+    def roots_of_name(self, name: str) -> Roots:
+        """Return the objects that a name may stand for, and what they may hold."""
+        key = self.key(name)
+        if isinstance(key, str):
+            return self.roots_of_global(key)
+        roots = self.here.alias.get(key, NOTHING)
+        return roots if key in self.here.sure else roots.joined(roots_of_variable(key))
 
-def is_mask(index: ast.AST) -> bool:
-    """Tell whether an index picks elements by a condition or a list, which copies in NumPy and pandas."""
-    while isinstance(index, (ast.UnaryOp, ast.BinOp)):
-        if isinstance(index, ast.UnaryOp):
-            if isinstance(index.op, ast.USub):
-                return False
-            index = index.operand
-        else:
-            if not isinstance(index.op, (ast.BitAnd, ast.BitOr, ast.BitXor)):
-                return False
-            index = index.left
-    if isinstance(index, ast.Tuple):
-        return any(is_mask(e) for e in index.elts)
-    if isinstance(index, ast.Call):
-        return isinstance(index.func, ast.Attribute) and index.func.attr in _MASK_METHODS
-    return isinstance(index, _MASKS)
+    def roots_of_global(self, name: str) -> Roots:
+        state = self.here
+        roots = state.alias.get(name, NOTHING)
+        if name in state.sure or (name in AMBIENT and name not in self.cell.binds):
+            return roots
+        return roots.joined(roots_of_variable(name))

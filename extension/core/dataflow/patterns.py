@@ -6,22 +6,22 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from headrace.core.dataflow.keys import Roots
 from headrace.core.dataflow.names import Use
-from headrace.core.dataflow.state import Keys
 
 if TYPE_CHECKING:
     from headrace.core.dataflow.statements import StatementWalker
 
 
-def visit_pattern(walker: StatementWalker, pattern: ast.pattern, roots: Keys, uses: Sequence[Use]) -> None:
+def visit_pattern(walker: StatementWalker, pattern: ast.pattern, roots: Roots, uses: Sequence[Use]) -> None:
     """Put a pattern's reads and captures on record; captures share the subject's objects.
 
     Parameters
     ----------
     walker : StatementWalker
     pattern : ast.pattern
-    roots : frozenset of Key
-        Outer variables of the subject.
+    roots : Roots
+        Objects that a part of the subject may be and hold.
     uses : sequence of Use
         Names used for the subject.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from headrace.core.dataflow.keys import NO_KEYS, NOTHING, Keys, Roots, outer_names
+
 Names = frozenset[str]
 NONE: Names = frozenset()
 
@@ -17,15 +19,11 @@ class Argument:
     ----------
     place : int or str
         Position from 0, or keyword; -1 for what a `*` or `**` spreads.
-    names : frozenset of str
-        Names outside the cell whose object (or a part of it) is handed over.
-    params : frozenset of str
-        Parameters of the function around the call whose object is handed over.
+    roots : Roots
     """
 
     place: int | str
-    names: Names = NONE
-    params: Names = NONE
+    roots: Roots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +36,17 @@ class CallSite:
         The global name called, or the root of what is called (`obj` of `obj.part.method()`); "" where it is none.
     method : str or None
         The last attribute of the callee.
-    receiver : frozenset of str
-        Names outside whose object the method is called on.
-    receiver_params : frozenset of str
-        Parameters of the function around whose object the method is called on.
+    receiver : Roots
+        What the method is called on.
     arguments : tuple of Argument
-        Those that hand over an object from outside.
+        Those that hand over an object known elsewhere.
     code : frozenset of str
         Global names among the positional arguments: they may hold code that the callee runs on the other arguments.
     """
 
     callee: str
     method: str | None = None
-    receiver: Names = NONE
-    receiver_params: Names = NONE
+    receiver: Roots = NOTHING
     arguments: tuple[Argument, ...] = ()
     code: Names = NONE
 
@@ -64,8 +59,12 @@ class Deferred:
     ----------
     name : str
         The definition's name; "<lambda>" or "<generator>" for those without.
-    reads, binds, deletes, mutates, augments : frozenset of str
+    scope : int
+        The number of its scope: parameters among objects have it.
+    reads, binds, deletes, augments : frozenset of str
         As in `CellFlow`, builtins included in `reads`.
+    changes : frozenset of Key
+        Outer objects that it changes in place.
     requires : frozenset of str
         Those of `reads` without which it fails for certain.
     called : frozenset of str
@@ -76,10 +75,16 @@ class Deferred:
         Whether it is a generator, which each reader uses up.
     params : tuple of str
         Positional parameters in order; for a method the first is the instance.
-    mutates_params : frozenset of str
-        Parameters whose object it changes.
-    returns_params : frozenset of str
-        Parameters whose object it may return.
+    mutates_params, deep_params : frozenset of str
+        Parameters whose object it changes, and those in whose object it changes what that holds.
+    keeps, returns : frozenset of Key
+        Outer objects that it may store into others, and that its result may share.
+    keeps_params, returns_params : frozenset of str
+        The same for objects of its parameters.
+    stateful : bool
+        Whether its result keeps a state that running changes (a closure with `nonlocal`, an iterator).
+    yields : bool
+        Whether it is a generator function.
     spread : str or None
         The `*args` parameter.
     sites : tuple of CallSite
@@ -88,6 +93,8 @@ class Deferred:
         Parameter and method called on it (`self.add()`).
     static : bool
         Whether it is a static method: its first parameter is not the instance.
+    is_property : bool
+        Whether it runs when an attribute is asked for.
     methods : mapping of str to Deferred
         A class's methods.
     is_class : bool
@@ -96,25 +103,38 @@ class Deferred:
     """
 
     name: str
+    scope: int = 0
     reads: Names = NONE
     requires: Names = NONE
     binds: Names = NONE
     deletes: Names = NONE
-    mutates: Names = NONE
+    changes: Keys = NO_KEYS
     augments: Names = NONE
     called: Names = NONE
     holds_code: bool = False
     consumable: bool = False
     params: tuple[str, ...] = ()
     mutates_params: Names = NONE
+    deep_params: Names = NONE
+    keeps: Keys = NO_KEYS
+    returns: Keys = NO_KEYS
+    keeps_params: Names = NONE
     returns_params: Names = NONE
+    stateful: bool = False
+    yields: bool = False
     spread: str | None = None
     sites: tuple[CallSite, ...] = ()
     self_calls: frozenset[tuple[str, str]] = frozenset()
     static: bool = False
+    is_property: bool = False
     methods: Mapping[str, Deferred] = field(default_factory=dict)
     is_class: bool = False
     opaque: Names = NONE
+
+    @property
+    def mutates(self) -> Names:
+        """Global names whose objects, or what they hold, it changes."""
+        return outer_names(self.changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +228,9 @@ class CellFlow:
         What the analysis cannot see through (`exec`, `globals()`, `%run` …): the cell may read and bind anything.
     method_only_mutations : frozenset of str
         Those of `mutates` that are only suspected for a call `name.method(…)`: nothing if the name is a module.
-    carries, calls, aliases, read_at, bound_at
-        For `build_graph`: code held by names, calls to resolve, names that share objects, and the order of events in the cell.
+    carries, calls, called, aliases, changes, read_at, bound_at
+        For `build_graph`: code held by names, calls to resolve, objects that names share, changed objects, and the order
+        of events in the cell.
     """
 
     reads: Names = NONE
@@ -237,6 +258,7 @@ class CellFlow:
     carries: tuple[Carry, ...] = ()
     calls: tuple[CallSite, ...] = ()
     called: Names = NONE
-    aliases: tuple[tuple[str, Names], ...] = ()
+    aliases: tuple[tuple[str, Roots], ...] = ()
+    changes: Keys = NO_KEYS
     read_at: Mapping[str, int] = field(default_factory=dict)
     bound_at: Mapping[str, int] = field(default_factory=dict)

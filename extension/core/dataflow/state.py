@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from headrace.core.dataflow.records import NONE, CallSite
-
-#: A variable: a global by its name, a local by its scope's number and its name.
-Key = str | tuple[int, str]
-Keys = frozenset[Key]
-NO_KEYS: Keys = frozenset()
+from headrace.core.dataflow.keys import Key, Roots, Variable
+from headrace.core.dataflow.records import CallSite
 
 
 class State:
@@ -15,17 +11,17 @@ class State:
 
     Parameters
     ----------
-    sure : set of Key
+    sure : set of Variable
         Bound by this code whichever way it came here.
     gone : set of str
         Unbound by this code whichever way it came here.
-    alias : dict of Key to frozenset of Key
-        Variable → outer variables and parameters whose object it may share.
+    alias : dict of Variable to Roots
+        Variable → objects that it may be and hold, beside its own from outside.
     """
 
     __slots__ = ("alias", "gone", "sure")
 
-    def __init__(self, sure: set[Key], gone: set[Key], alias: dict[Key, Keys]) -> None:
+    def __init__(self, sure: set[Variable], gone: set[Variable], alias: dict[Variable, Roots]) -> None:
         self.sure = sure
         self.gone = gone
         self.alias = alias
@@ -52,7 +48,7 @@ def merge(*states: State | None) -> State | None:
         for key, roots in other.alias.items():
             mine = result.alias.get(key)
             if mine is not roots:
-                result.alias[key] = roots if mine is None else mine | roots
+                result.alias[key] = roots if mine is None else mine.joined(roots)
     return result
 
 
@@ -63,17 +59,18 @@ class Unit:
         "augments",
         "binds",
         "called",
+        "changes",
         "deletes",
         "holds_code",
+        "keeps",
         "kept",
-        "local_mutations",
-        "mutates",
         "opaque",
         "reads",
         "requires",
         "returns",
         "self_calls",
         "sites",
+        "stateful",
         "yields",
     )
 
@@ -82,16 +79,17 @@ class Unit:
         self.requires: set[str] = set()
         self.binds: set[str] = set()
         self.deletes: set[str] = set()
-        self.mutates: set[str] = set()
+        self.changes: set[Key] = set()  # objects changed in place, those of locals included
         self.augments: set[str] = set()
         self.called: set[str] = set()
         self.kept: set[str] = set()  # names read other than by calling them
-        self.local_mutations: set[Key] = set()
+        self.keeps: set[Key] = set()
         self.returns: set[Key] = set()
         self.sites: list[CallSite] = []
-        self.self_calls: set[tuple[str, str]] = set()
+        self.self_calls: set[tuple[int, str, str]] = set()
         self.opaque: set[str] = set()
         self.holds_code = False
+        self.stateful = False
         self.yields = False
 
 
@@ -103,8 +101,3 @@ class Loop:
     def __init__(self) -> None:
         self.breaks: list[State] = []
         self.continues: list[State] = []
-
-
-def outer_names(keys: Keys) -> frozenset[str]:
-    """Return the global names among variables."""
-    return frozenset(k for k in keys if type(k) is str) if keys else NONE

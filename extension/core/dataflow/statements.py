@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from headrace.core.dataflow.definitions import DefinitionWalker
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.expressions import chain_last
+from headrace.core.dataflow.keys import NOTHING
 from headrace.core.dataflow.patterns import is_irrefutable, visit_pattern
 from headrace.core.dataflow.scopes import bound_names
-from headrace.core.dataflow.state import NO_KEYS, Loop, State, merge
+from headrace.core.dataflow.state import Loop, State, merge
 
 _CATCH_NAME_ERROR = frozenset({"NameError", "Exception", "BaseException", "UnboundLocalError"})
 _SWALLOWING = frozenset({"suppress", "raises", "assertRaises"})
@@ -77,7 +78,7 @@ class StatementWalker(DefinitionWalker):
         start = len(self.uses)
         self.expr(node.iter)
         uses = self.uses[start:]
-        roots = self.roots(node.iter)
+        roots = self.roots(node.iter).element()
         entry = self.here.copy()
         self.depth += 1
         loop = self._enter_loop()
@@ -130,10 +131,11 @@ class StatementWalker(DefinitionWalker):
             raise self.fault(node, "'return' outside function")
         self.used(node.value)
         self.expr(node.value)
-        self.unit.returns |= self.roots(node.value, masks=True)
+        self.unit.returns |= self.roots(node.value, masks=True).everything
         self.state = None
 
     def _nonlocal(self, node: ast.Nonlocal) -> None:
+        self.unit.stateful = True
         if not self.scopes:
             raise self.fault(node, "nonlocal declaration not allowed at module level")
 
@@ -150,7 +152,7 @@ class StatementWalker(DefinitionWalker):
                 swallows, entry = True, self.here.copy()
                 self.depth += 1
             if item.optional_vars is not None:
-                self.store(item.optional_vars, self.roots(item.context_expr), self.uses[start:])
+                self.store(item.optional_vars, self.roots(item.context_expr).element(), self.uses[start:])
         self.soft += swallows
         self.block(node.body)
         self.soft -= swallows
@@ -170,7 +172,7 @@ class StatementWalker(DefinitionWalker):
         caught.sure.difference_update(self.unbound_log[logged:])
         for state in (self.state, self.last_state):
             for key, roots in state.alias.items() if state is not None else ():
-                caught.alias[key] = caught.alias.get(key, NO_KEYS) | roots
+                caught.alias[key] = caught.alias.get(key, NOTHING).joined(roots)
         self.block(node.orelse)
         exits = [self.state]
         for handler in node.handlers:
@@ -225,7 +227,7 @@ class StatementWalker(DefinitionWalker):
         start = len(self.uses)
         self.expr(subject)
         uses = self.uses[start:]
-        roots = self.roots(subject)
+        roots = self.roots(subject).element()
         exits: list[State | None] = []
         self.depth += 1
         for case in node.cases:  # type: ignore[attr-defined]
