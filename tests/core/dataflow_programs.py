@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,17 @@ LISTS = ("p", "q", "r")
 TABLES = ("m", "n")  # lists of lists
 FUNCTIONS = ("f", "g", "h")  # each calls only those before it: no endless recursion
 CHANGERS = ("u", "v")  # functions that are given a list
+GIVERS = ("gv", "gw")  # functions that give back a list
 MAKERS = ("mk", "nk")  # functions that return functions
 CLASSES = ("K", "L")
 OBJECTS = ("o", "w")
 GENERATORS = ("it", "jt")
+DICTS = ("dd", "ee")  # of lists
+TABLES_OF_CODE = ("fs",)
+BOUND = ("add", "put")  # methods taken from lists
+DECORATORS = ("deco",)
+CODE = (*FUNCTIONS, *CHANGERS, *GIVERS, *MAKERS, *OBJECTS, *GENERATORS, *CLASSES, *TABLES_OF_CODE, *BOUND, *DECORATORS)
+EVERY = (*INTS, *LISTS, *TABLES, *DICTS, *CODE)
 
 
 @dataclass
@@ -24,20 +32,23 @@ class Writer:
 
     Parameters
     ----------
-    draw : callable
-        Hypothesis' draw.
+    number_to : callable
+        Largest number → a number from 0 to it: the dice, or Hypothesis.
     """
 
-    draw: Any
+    number_to: Callable[[int], int]
     defined: set[str] = field(default_factory=set)
     needs: dict[str, set[str]] = field(default_factory=dict)  # callable → names that must be there when it runs
     depth: int = 0
 
     def pick(self, options: Any) -> Any:
-        return self.draw(st.sampled_from(sorted(options)))
+        return self.one_of(sorted(options))
+
+    def one_of(self, options: Any) -> Any:
+        return options[self.number_to(len(options) - 1)]
 
     def chance(self, percent: int) -> bool:
-        return bool(self.draw(st.integers(0, 99)) < percent)
+        return bool(self.number_to(99) < percent)
 
     def have(self, kind: tuple[str, ...]) -> list[str]:
         return [n for n in kind if n in self.defined]
@@ -64,6 +75,9 @@ class Writer:
         forms += ["method"] if self.ready(OBJECTS) else []
         forms += ["next"] if self.ready(GENERATORS) else []
         forms += ["walrus"] if ints and not self.depth else []
+        forms += ["bound"] if self.ready(BOUND) else []
+        forms += ["dispatch"] if self.ready(TABLES_OF_CODE) else []
+        forms += ["size", "property"] if self.ready(OBJECTS) else []
         form = self.pick(forms)
         if form == "int":
             return str(self.pick(ints))
@@ -88,9 +102,17 @@ class Writer:
             return f"{self.pick(self.ready(OBJECTS))}.put({self.pick(ints) if ints else 1})"
         if form == "next":
             return f"next({self.pick(self.ready(GENERATORS))}, 0)"
+        if form == "bound":
+            return f"({self.pick(self.ready(BOUND))}({self.number_to(9)}) or 1)"
+        if form == "dispatch":
+            return f"{self.pick(self.ready(TABLES_OF_CODE))}['f']()"
+        if form == "size":
+            return f"len({self.pick(self.ready(OBJECTS))})"
+        if form == "property":
+            return f"{self.pick(self.ready(OBJECTS))}.top"
         if form == "walrus":
-            return f"({self.pick(ints)} := {self.draw(st.integers(0, 9))})"
-        return str(self.draw(st.integers(0, 9)))
+            return f"({self.pick(ints)} := {self.number_to(9)})"
+        return str(self.number_to(9))
 
     def list_of(self) -> str:
         lists, tables = self.have(LISTS), self.have(TABLES)
@@ -98,6 +120,8 @@ class Writer:
         forms += ["alias", "alias", "copy", "plus", "comp", "either"] if lists else []
         forms += ["row", "flat"] if tables else []
         forms += ["inside"] if self.ready(OBJECTS) else []
+        forms += ["item", "get"] if self.have(DICTS) else []
+        forms += ["given"] if lists and self.ready(GIVERS) else []
         forms += ["drain"] if self.ready(GENERATORS) else []
         form = self.pick(forms)
         if form == "alias":
@@ -114,6 +138,12 @@ class Writer:
             return f"{self.pick(tables)}[0]"
         if form == "flat":
             return f"[x for row in {self.pick(tables)} for x in row]"
+        if form == "item":
+            return f"{self.pick(self.have(DICTS))}['k']"
+        if form == "get":
+            return f"{self.pick(self.have(DICTS))}.get('j', {self.pick(lists) if lists else '[]'})"
+        if form == "given":
+            return f"{self.pick(self.ready(GIVERS))}({self.pick(lists)})"
         if form == "inside":
             return f"{self.pick(self.ready(OBJECTS))}.kept"
         if form == "drain":
@@ -128,6 +158,13 @@ class Writer:
         forms += ["augment"] if self.have(INTS) else []
         forms += ["append", "append", "change", "extend", "changer", "generator"] if lists else []
         forms += ["row", "rows"] if tables else []
+        forms += ["several", "dict", "giver", "unpack"] if lists else []
+        forms += ["item", "items"] if self.have(DICTS) else []
+        forms += ["bound", "partial"] if lists and not self.depth else []
+        forms += ["counter", "dispatch", "decorator"] if not self.depth else []
+        forms += ["attribute", "use"] if self.ready(OBJECTS) and lists else []
+        forms += ["decorated"] if self.ready(DECORATORS) and not self.depth else []
+        forms += ["space"] if self.have(INTS) else []
         forms += ["class"] if not self.depth else []
         forms += ["object"] if self.ready(CLASSES) else []
         forms += ["made"] if self.ready(MAKERS) else []
@@ -175,7 +212,7 @@ class Writer:
         name = self.pick(self.have(LISTS))
         forms = [f"{name} += [{self.number()}]", f"{name}[:1] = [{self.number()}]", f"{name}.sort()", f"del {name}[:1]"]
         forms += [f"{name}.reverse()", f"list.append({name}, {self.number()})"]
-        return [str(self.draw(st.sampled_from(forms)))]
+        return [self.one_of(forms)]
 
     def _row(self) -> list[str]:
         return [f"{self.pick(self.have(TABLES))}[0].append({self.number()})"]
@@ -193,16 +230,15 @@ class Writer:
                 else:
                     words.add(word)
                     word = ""
-        every = (*INTS, *LISTS, *TABLES, *FUNCTIONS, *CHANGERS, *MAKERS, *CLASSES, *OBJECTS, *GENERATORS)
-        return words & set(every)
+        return words & set(EVERY)
 
     def _function(self) -> list[str]:
-        place = self.draw(st.integers(0, len(FUNCTIONS) - 1))
+        place = self.number_to(len(FUNCTIONS) - 1)
         name = FUNCTIONS[place]
-        hidden = {n for n in (*FUNCTIONS[place:], *CHANGERS, *MAKERS, *OBJECTS, *GENERATORS)}
-        inner = Writer(self.draw, self._reach() - hidden, dict(self.needs), depth=3)
+        hidden = set(CODE) - set(FUNCTIONS[:place])
+        inner = Writer(self.number_to, self._reach() - hidden, dict(self.needs), depth=3)
         value = inner.number()
-        form = self.pick(["plain", "lambda", "default", "writes", "changes", "nested"])
+        form = self.pick(["plain", "lambda", "default", "writes", "changes", "nested", "rebinds", "kept", "stores"])
         if form == "lambda":
             lines = [f"{name} = lambda: {value}"]
         elif form == "default":
@@ -213,6 +249,14 @@ class Writer:
             lines = [f"def {name}():", f"    global {target}", f"    {target} = {value}", f"    return {target}"]
         elif form == "changes" and inner.have(LISTS):
             lines = [f"def {name}():", f"    {self.pick(inner.have(LISTS))}.append({value})", "    return 1"]
+        elif form == "rebinds" and len(inner.have(LISTS)) > 1:
+            one, two = inner.pick(inner.have(LISTS)), inner.pick(inner.have(LISTS))
+            lines = [f"def {name}():", f"    global {one}", f"    {one} = {two}", f"    return {value}"]
+        elif form == "kept" and self.have(LISTS):
+            lines = [f"def {name}(xs={self.pick(self.have(LISTS))}):", "    xs.append(1)", f"    return {value}"]
+        elif form == "stores" and inner.have(TABLES) and inner.have(LISTS):
+            lines = [f"def {name}():", f"    {inner.pick(inner.have(TABLES))}[1] = {inner.pick(inner.have(LISTS))}"]
+            lines += [f"    return {value}"]
         elif form == "nested":
             lines = [f"def {name}():", f"    def deep(): return {value}", "    return deep()"]
         else:
@@ -225,10 +269,10 @@ class Writer:
         return self.defined | {n for n in (*INTS, *LISTS) if self.chance(30)}
 
     def _changer(self) -> list[str]:
-        place = self.draw(st.integers(0, len(CHANGERS) - 1))
+        place = self.number_to(len(CHANGERS) - 1)
         name = CHANGERS[place]
-        hidden = {*FUNCTIONS, *CHANGERS, *MAKERS, *OBJECTS, *GENERATORS}
-        inner = Writer(self.draw, self._reach() - hidden, dict(self.needs), depth=3)
+        hidden = set(CODE)
+        inner = Writer(self.number_to, self._reach() - hidden, dict(self.needs), depth=3)
         bodies = [
             f"    xs.append({inner.number(local='len(xs)')})",
             "    ys = xs\n    ys.append(1)",
@@ -237,15 +281,15 @@ class Writer:
         ]
         if place and CHANGERS[0] in self.defined:
             bodies.append(f"    {CHANGERS[0]}(xs)")
-        body = str(self.draw(st.sampled_from(bodies)))
+        body = self.one_of(bodies)
         lines = [f"def {name}(xs):", *body.split("\n"), "    return len(xs)"]
         self._define(name, self._body_needs(lines) - {name})
         return lines
 
     def _maker(self) -> list[str]:
         name = self.pick(MAKERS)
-        hidden = {*FUNCTIONS, *CHANGERS, *MAKERS, *OBJECTS, *GENERATORS}
-        inner = Writer(self.draw, self._reach() - hidden, dict(self.needs), depth=3)
+        hidden = set(CODE)
+        inner = Writer(self.number_to, self._reach() - hidden, dict(self.needs), depth=3)
         lines = [f"def {name}():", f"    return lambda: {inner.number()}"]
         self._define(name, self._body_needs(lines) - {name})
         return lines
@@ -255,10 +299,115 @@ class Writer:
         self._define(name, {maker} | self.needs.get(maker, set()))
         return [f"{name} = {maker}()"]
 
+    def _several(self) -> list[str]:
+        lists = self.have(LISTS)
+        forms = [f"{self.pick(LISTS)} = {self.pick(LISTS)} = [{self.number()}]"]
+        if len(lists) > 1:
+            forms.append(f"{lists[0]}, {lists[1]} = {lists[1]}, {lists[0]}")
+        line = self.one_of(forms)
+        for name in LISTS if " = [" in line else ():
+            if f"{name} =" in line:
+                self._define(name)
+        return [str(line)]
+
+    def _unpack(self) -> list[str]:
+        value, one, rest = self.pick(self.have(LISTS)), self.pick(INTS), self.pick(LISTS)
+        self._define(one)
+        self._define(rest)
+        return [f"{one}, *{rest} = {value} + [1]"]
+
+    def _dict(self) -> list[str]:
+        name = self.pick(DICTS)
+        line = f"{name} = {{'k': {self.pick(self.have(LISTS))}}}"
+        self._define(name)
+        return [line]
+
+    def _item(self) -> list[str]:
+        name, lists = self.pick(self.have(DICTS)), self.have(LISTS)
+        forms = [f"{name}['k'].append({self.number()})", f"{name}.setdefault('z', []).append({self.number()})"]
+        if lists:
+            forms += [f"{name}['j'] = {self.pick(lists)}", f"{name}.update(k={self.pick(lists)})"]
+        return [str(self.one_of(forms))]
+
+    def _items(self) -> list[str]:
+        return [f"for key, v in {self.pick(self.have(DICTS))}.items():", f"    v.append({self.number_to(9)})"]
+
+    def _giver(self) -> list[str]:
+        name, reach = self.pick(GIVERS), sorted(self._reach() & set(LISTS))
+        other = self.pick(reach) if reach else "[]"
+        bodies = ["return xs", f"return {other}", "return list(xs)", "xs.append(0); return xs", f"return xs or {other}"]
+        lines = [f"def {name}(xs):", f"    {self.one_of(bodies)}"]
+        self._define(name, self._body_needs(lines) - {name})
+        return lines
+
+    def _bound(self) -> list[str]:
+        name, value = self.pick(BOUND), self.pick(self.have(LISTS))
+        self._define(name)
+        return [f"{name} = {value}.append"]
+
+    def _partial(self) -> list[str]:
+        changers = self.ready(CHANGERS)
+        if not changers:
+            return ["pass"]
+        changer, name = self.pick(changers), self.pick(FUNCTIONS)
+        self._define(name, {changer})
+        return ["import functools", f"{name} = functools.partial({changer}, {self.pick(self.have(LISTS))})"]
+
+    def _counter(self) -> list[str]:
+        name, lists = self.pick(FUNCTIONS), self.have(LISTS)
+        inner = Writer(self.number_to, self._reach() - set(CODE), dict(self.needs), depth=3)
+        value = inner.number()
+        if lists and self.chance(50):
+            lines = ["def made(xs):", "    def step():", "        xs.append(1)", f"        return {value}"]
+            lines += ["    return step", f"{name} = made({self.pick(lists)})"]
+        else:
+            lines = ["def made():", "    n = 0", "    def step():", "        nonlocal n", f"        n += {value}"]
+            lines += ["        return n", "    return step", f"{name} = made()"]
+        self._define(name, self._body_needs([value]) - {name})
+        return lines
+
+    def _dispatch(self) -> list[str]:
+        inner = Writer(self.number_to, self._reach() - set(CODE), dict(self.needs), depth=3)
+        value = inner.number()
+        self._define("fs", self._body_needs([value]))
+        return [f"fs = {{'f': lambda: {value}}}"]
+
+    def _decorator(self) -> list[str]:
+        lists = sorted(self._reach() & set(LISTS))
+        noted = f"{self.pick(lists)}.append(1)" if lists else "pass"
+        lines = ["def deco(fn):", "    def wrapped(*a):", f"        {noted}", "        return fn(*a)"]
+        if self.chance(30):
+            lines += ["    wrapped()"]
+        lines += ["    return wrapped"]
+        self._define("deco", self._body_needs(lines) - {"deco"})
+        return lines
+
+    def _decorated(self) -> list[str]:
+        inner = Writer(self.number_to, self.defined - set(CODE), dict(self.needs), depth=3)
+        lines = ["@deco", "def f():", f"    return {inner.number()}"]
+        self._define("f", self._body_needs(lines) - {"f"})
+        return lines
+
+    def _attribute(self) -> list[str]:
+        return [f"{self.pick(self.ready(OBJECTS))}.kept = {self.pick(self.have(LISTS))}"]
+
+    def _use(self) -> list[str]:
+        name = self.pick(self.ready(OBJECTS))
+        return [
+            "def use(b):",
+            "    return b.put(1)",
+            f"use({name})" if self.chance(50) else f"list(map(use, [{name}]))",
+        ]
+
+    def _space(self) -> list[str]:
+        name = self.pick(self.have(INTS))
+        forms = [f"globals()['{name}'] = {self.number()}", f"exec('{name} = {self.number_to(9)}')"]
+        return [str(self.one_of([*forms, f"{name} = eval('{self.pick(self.have(INTS))} + 1')"]))]
+
     def _class(self) -> list[str]:
         name = self.pick(CLASSES)
-        hidden = {*FUNCTIONS, *CHANGERS, *MAKERS, *OBJECTS, *GENERATORS, *CLASSES}
-        inner = Writer(self.draw, self._reach() - hidden, dict(self.needs), depth=3)
+        hidden = set(CODE)
+        inner = Writer(self.number_to, self._reach() - hidden, dict(self.needs), depth=3)
         start = self.pick(self.have(LISTS)) if self.have(LISTS) and self.chance(40) else "[]"
         lines = [
             f"class {name}:",
@@ -270,6 +419,12 @@ class Writer:
             f"        return {inner.number(local='k')} + self.base",
             "    def note(self, k):",
             "        self.kept.append(k)",
+            "    def __len__(self):",
+            "        self.note(7)" if self.chance(30) else "        pass",
+            "        return len(self.kept)",
+            "    @property",
+            "    def top(self):",
+            f"        return {inner.number()} + len(self.kept)",
         ]
         self._define(name, self._body_needs(lines[2:]) - {name})
         return lines
@@ -277,13 +432,17 @@ class Writer:
     def _object(self) -> list[str]:
         kind, name = self.pick(self.ready(CLASSES)), self.pick(OBJECTS)
         self._define(name, {kind} | self.needs.get(kind, set()))
-        return [f"{name} = {kind}()"]
+        return [f"{name} = {kind}()"] if self.chance(80) else [f"class K2({kind}): pass", f"{name} = K2()"]
 
     def _generator(self) -> list[str]:
-        hidden = {*FUNCTIONS, *CHANGERS, *MAKERS, *OBJECTS, *GENERATORS}
-        inner = Writer(self.draw, self._reach() - hidden, dict(self.needs), depth=3)
+        hidden = set(CODE)
+        inner = Writer(self.number_to, self._reach() - hidden, dict(self.needs), depth=3)
         source, name, value = self.pick(self.have(LISTS)), self.pick(GENERATORS), inner.number(local="x")
         self._define(name, self._body_needs([value]) - {name})
+        if self.chance(40):
+            lines = ["def gen():", f"    for x in list({source})[:5]:", f"        yield x + {value}", f"{name} = gen()"]
+            self.needs[name] = self.needs.get(name, set()) | {source}
+            return lines
         return [f"{name} = (x + {value} for x in list({source})[:5])"]
 
     def _call(self) -> list[str]:
@@ -296,7 +455,7 @@ class Writer:
 
     def _block(self) -> list[str]:
         self.depth += 1
-        lines = [f"    {line}" for _ in range(self.draw(st.integers(1, 2))) for line in self.statement()]
+        lines = [f"    {line}" for _ in range(self.number_to(1) + 1) for line in self.statement()]
         self.depth -= 1
         return lines
 
@@ -344,11 +503,16 @@ class Writer:
 @st.composite
 def notebooks(draw: Any, most: int = 12) -> list[str]:
     """Cells that run in document order (but for the rare fault that only running shows)."""
-    writer = Writer(draw)
+    return write_notebook(lambda top: int(draw(st.integers(0, top))), most)
+
+
+def write_notebook(number_to: Callable[[int], int], most: int = 12) -> list[str]:
+    """Write the cells of a notebook by the dice given."""
+    writer = Writer(number_to)
     cells = []
-    for _ in range(draw(st.integers(3, most))):
+    for _ in range(number_to(most - 3) + 3):
         lines = []
-        for _ in range(draw(st.integers(1, 3))):
+        for _ in range(number_to(2) + 1):
             lines += writer.statement()
         cells.append("\n".join(lines))
     return cells

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import types
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from headrace.core.dataflow import CellGraph, CellInput, build_graph, plan_rerun
+from headrace.core.dataflow import CellGraph, CellInput, build_graph
 
 from .dataflow_programs import notebooks
 
@@ -23,43 +23,58 @@ def graph_of(cells: Sequence[str]) -> CellGraph:
 def run(cells: Sequence[str], order: Sequence[int]) -> dict[str, Any]:
     space: dict[str, Any] = {"__name__": "__main__"}
     for place in order:
-        exec(compile(cells[place], f"cell {place}", "exec"), space)  # noqa: S102 (the tests wrote it themselves)
+        exec(compile(cells[place], f"cell {place}", "exec"), space)
     return space
 
 
-def seen(space: dict[str, Any]) -> dict[str, Any]:
-    """A namespace as comparable values: what names hold, which share an object, what code in them gives when run."""
-    names = sorted(n for n in space if not n.startswith("__") and not isinstance(space[n], types.ModuleType))
-    found: dict[str, Any] = {}
-    places: dict[int, str] = {}
-    for name in names:
-        value = space[name]
-        if isinstance(value, list):
-            found[f"{name} is"] = places.setdefault(id(value), name)
-            found[f"{name} holds"] = [places.setdefault(id(x), name) for x in value if isinstance(x, list)]
-        if isinstance(value, (int, list)):
-            found[name] = repr(value)
-        elif isinstance(value, type):
-            found[name] = sorted(vars(value))
-        elif hasattr(value, "kept"):
-            found[name] = (type(value).__name__, value.kept, places.setdefault(id(value.kept), name))
-        else:
-            found[name] = type(value).__name__
-    for name in names:  # last, for running code changes things
-        value = space[name]
-        if isinstance(value, types.FunctionType):
-            count = value.__code__.co_argcount - len(value.__defaults__ or ())
-            found[f"{name}()"] = attempt(lambda value=value, count=count: value(*([[1, 2]] * count)))
+def seen(space: dict[str, Any]) -> list[Any]:
+    """A namespace as comparable values: objects are numbered in the order in which they are met, so sharing shows.
+
+    Functions show their closures and defaults, instances their attributes, generators where they stand.
+    """
+    found: list[Any] = []
+    numbers: dict[int, int] = {}
+    alive: list[Any] = []  # or another object could get the place of one that was met
+
+    def meet(value: Any) -> None:
+        if isinstance(value, (int, str, type(None), types.ModuleType)):
+            found.append(str(value))
+            return
+        known = id(value) in numbers
+        alive.append(value)
+        found.append((type(value).__name__, numbers.setdefault(id(value), len(numbers))))
+        if known:
+            return
+        if isinstance(value, dict):
+            parts: list[Any] = [x for pair in value.items() for x in pair]
+        elif isinstance(value, (list, tuple)):
+            parts = list(value)
+        elif isinstance(value, types.FunctionType):
+            cells = [c.cell_contents for c in value.__closure__ or ()]
+            where = value.__code__.co_filename, value.__code__.co_firstlineno
+            parts = [value.__qualname__, *where, cells, value.__defaults__]
         elif isinstance(value, types.GeneratorType):
-            found[f"{name}()"] = attempt(lambda value=value: list(value))
+            frame = value.gi_frame
+            parts = [] if frame is None else [frame.f_lasti, {k: v for k, v in frame.f_locals.items() if k != ".0"}]
+        elif isinstance(value, functools.partial):
+            parts = [value.func, *value.args]
+        elif isinstance(value, (types.MethodType, types.BuiltinMethodType)):
+            parts = [value.__name__, value.__self__]
+        elif isinstance(value, type):
+            parts = [value.__name__, *value.__bases__[:1], {k: v for k, v in vars(value).items() if k[:2] != "__"}]
+        elif isinstance(value, property):
+            parts = [value.fget]
+        elif hasattr(value, "__dict__"):
+            parts = [type(value), vars(value)]
+        else:
+            parts = []
+        for part in parts:
+            meet(part)
+
+    for name in sorted(n for n in space if not n.startswith("__")):
+        found.append(name)
+        meet(space[name])
     return found
-
-
-def attempt(call: Any) -> str:
-    try:
-        return repr(call()).split(" at 0x")[0]
-    except (NameError, RecursionError) as error:
-        return type(error).__name__
 
 
 def shuffled(graph: CellGraph, choose: Any) -> list[int]:
@@ -86,7 +101,10 @@ def document_order(cells: Sequence[str]) -> dict[str, Any]:
 
 
 SETTINGS = settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
 

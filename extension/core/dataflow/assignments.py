@@ -9,6 +9,7 @@ from headrace.core.dataflow.calls import CallWalker
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.files import path_parts, resolve_path
 from headrace.core.dataflow.keys import NOTHING, Roots
+from headrace.core.dataflow.mutations import mutates_receiver
 from headrace.core.dataflow.names import Use
 from headrace.core.dataflow.objects import chain_root
 from headrace.core.dataflow.parsing import parse_expression
@@ -98,6 +99,8 @@ class AssignmentWalker(CallWalker):
         value = node.value
         uses = self.uses[start:]
         roots = self.roots(value, masks=True)
+        if len(node.targets) > 1:
+            roots = self.new_object(roots, "")
         for target in node.targets:
             parts, values = _elements(target), _elements(value)
             if parts and len(parts) == len(values):
@@ -117,6 +120,9 @@ class AssignmentWalker(CallWalker):
             deferred = self.lambda_code(value)
         elif isinstance(value, ast.GeneratorExp):
             deferred = self.generator_code(value)
+        elif isinstance(value, ast.Attribute) and mutates_receiver(value.attr) and self.unit is self.cell:
+            self.expr(value)
+            deferred = Deferred(name=value.attr, changes_holder=True)
         else:
             self.used(value)
             self.expr(value)

@@ -11,6 +11,7 @@ from headrace.core.dataflow.effects import CodeHolders, Effects
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.files import resolve_path
 from headrace.core.dataflow.graph import CellGraph, CellInput, CellLinks, Edge, EdgeKind, Problem
+from headrace.core.dataflow.keys import outer_names
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.ordering import label, resolve_after, topological_order
 from headrace.core.dataflow.records import CellFlow, Names
@@ -181,10 +182,15 @@ class _Builder:
         mutates = {n for n in flow.mutates | effects.mutates if not self._only_module(flow, n)}
         augments = flow.augments | effects.augments
         touched = flow.changes | effects.changes | {n for n in mutates if n not in flow.mutates} | augments
-        shared = self.shared.affected(touched, self.holders.code) - augments
+        touched = {k for k in touched if not outer_names((k,)) - mutates - augments}
+        shared, readers = self.shared.change(touched, self.holders.code)
+        shared -= augments
+        for reader in readers:
+            self.edge(reader, here, "order", "")
         mutates |= {n for n in shared if not self._only_module(flow, n)} | effects.used_up
         stars = self._star_binds(flow)
         binds = flow.binds | effects.binds | stars
+        self.shared.read(reads, here)
         effects.implied -= mutates | binds
         inputs = self._read(here, reads | mutates, effects)
         self._report(here, flow, effects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from headrace.core.dataflow.keys import Key, Keys, outer_names, without_locals
+from headrace.core.dataflow.keys import Inside, Key, Keys, outer_names, without_locals
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.records import NONE, CallSite, CellFlow, Deferred, Names
 from headrace.core.dataflow.sites import Lookup, changed_by
@@ -124,11 +124,11 @@ class CodeHolders:
             effects.opaque |= deferred.opaque
             if deferred.keeps and (deferred.binds or deferred.changes):
                 effects.kept.append((deferred.changes, deferred.binds, deferred.keeps))
-            late = held.eager and (
-                deferred.yields or deferred.stateful or deferred.mutates_params or deferred.deep_params
-            )
-            if deferred.consumable or (late and not (deferred.is_class and not deferred.stateful)):
+            late = held.eager and (deferred.yields or deferred.mutates_params or deferred.deep_params)
+            if deferred.consumable or (held.eager and deferred.yields):
                 effects.used_up.add(through)
+            if deferred.changes_holder or (held.eager and deferred.stateful) or (late and not deferred.is_class):
+                effects.changes |= {through, Inside(through)}
             for site in deferred.sites:
                 self._changed(effects, site, lookup)
         for site in flow.calls:

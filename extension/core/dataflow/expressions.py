@@ -102,7 +102,7 @@ class ExpressionWalker(ObjectWalker):
         start = len(self.uses)
 
         def bind() -> None:
-            self.bind(node.target.id, self.roots(node.value, masks=True), walrus=True)
+            self.bind(node.target.id, self.new_object(self.roots(node.value, masks=True), ""), walrus=True)
             if self.unit is self.cell:
                 self.hold(node.target.id, self.uses[start:])
 

@@ -113,11 +113,11 @@ CONTAINER_CLASSES: frozenset[str] = frozenset(
     {"list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "object"}
 )
 
-#: Usual names of modules: `np.append(a, b)` changes nothing. Modules imported under another name are known from their import.
+#: Usual names of modules: `np.append(a, b)` changes nothing. Only names that nobody gives to data; modules under other names
+#: are known from their import.
 MODULE_ALIASES: frozenset[str] = frozenset(
-    "np numpy pd pandas pl polars os sys math random shutil operator heapq bisect itertools functools re json csv pickle time "
-    "datetime subprocess asyncio threading logging collections copy glob plt sns px go alt sp scipy sklearn sm torch tf jnp jax "
-    "nx nltk requests warnings string statistics cv2 xr da dd dask signal atexit duckdb sqlite3 joblib gpd".split()
+    "np numpy pd pandas os sys math random shutil operator heapq bisect itertools functools json pickle subprocess asyncio plt "
+    "sns scipy sklearn torch tf jnp jax".split()
 )
 
 #: Functions that use their arguments up before they return and keep none of the code given to them.

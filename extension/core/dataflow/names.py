@@ -107,6 +107,8 @@ class NameWalker:
             self.uses.append((how, name))
             code = self.code.get(name)
             if code:
+                if any(d.changes_holder for d in code):
+                    self.mutate(self.roots_of_global(name).everything, strong=True)
                 self.run_code(code, hard=how == CALLEE and not self.soft)
 
     def read_global(self, name: str, *, hard: bool) -> None:
@@ -171,10 +173,14 @@ class NameWalker:
                     self.code.pop(key, None)
             else:
                 self.unit.keeps |= roots.everything
-        if not any(not isinstance(k, CallResult) for k in roots.itself):
-            self.serial -= 1
-            roots = Roots(roots.itself | {(self.serial, name)}, roots.inside)
-        state.alias[key] = roots
+        state.alias[key] = self.new_object(roots, name)
+
+    def new_object(self, roots: Roots, name: str) -> Roots:
+        """Return roots with an object of their own, if they are no known one's."""
+        if any(not isinstance(k, CallResult) for k in roots.itself):
+            return roots
+        self.serial -= 1
+        return Roots(roots.itself | {(self.serial, name)}, roots.inside)
 
     def unbind(self, name: str) -> None:
         key = self.key(name)

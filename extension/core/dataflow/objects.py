@@ -54,7 +54,9 @@ class ObjectWalker(NameWalker):
                     return NOTHING
                 parts += 1
                 node = node.value
-            elif isinstance(node, (ast.Starred, ast.Await, ast.NamedExpr)):
+            elif isinstance(node, ast.NamedExpr):
+                node = node.target
+            elif isinstance(node, (ast.Starred, ast.Await)):
                 node = node.value
             else:
                 found = self._made(node, masks)

@@ -83,6 +83,8 @@ class Deferred:
         The same for objects of its parameters.
     stateful : bool
         Whether its result keeps a state that running changes (a closure with `nonlocal`, an iterator).
+    changes_holder : bool
+        Whether running it changes the objects that the name holding it stands for (`add = items.append`).
     yields : bool
         Whether it is a generator function.
     spread : str or None
@@ -121,6 +123,7 @@ class Deferred:
     keeps_params: Names = NONE
     returns_params: Names = NONE
     stateful: bool = False
+    changes_holder: bool = False
     yields: bool = False
     spread: str | None = None
     sites: tuple[CallSite, ...] = ()

@@ -19,11 +19,13 @@ class SharedObjects:
         self._itself: dict[str, set[int]] = {}
         self._inside: dict[str, set[int]] = {}
         self._names: list[set[str]] = []  # object → names that may be it or hold it
+        self._readers: list[list[int]] = []  # object → cells that read it since it was last changed
         self._joined: list[int] = []  # object → the one it was joined to (itself if none)
 
     def _new(self) -> int:
         self._joined.append(len(self._joined))
         self._names.append(set())
+        self._readers.append([])
         return len(self._joined) - 1
 
     def _find(self, number: int) -> int:
@@ -65,15 +67,39 @@ class SharedObjects:
         for number in objects - {keep}:
             self._joined[number] = keep
             self._names[keep] |= self._names[number]
+            self._readers[keep] += self._readers[number]
             self._names[number] = set()
         return keep
 
-    def affected(self, keys: Iterable[Key], code: Lookup) -> set[str]:
-        """Return the names that may be or hold one of these objects."""
-        found: set[str] = set()
+    def read(self, names: Iterable[str], here: int) -> None:
+        """Put on record that a cell reads these names' objects, whatever the names stand for later."""
+        for name in names:
+            for number in self.itself(name) | self.inside(name):
+                readers = self._readers[number]
+                if not readers or readers[-1] != here:
+                    readers.append(here)
+
+    def change(self, keys: Iterable[Key], code: Lookup) -> tuple[set[str], set[int]]:
+        """Put on record that objects are changed.
+
+        Parameters
+        ----------
+        keys : iterable of Key
+        code : callable
+            Name → code that it holds.
+
+        Returns
+        -------
+        (set of str, set of int)
+            Names that may be or hold one of the objects, and cells that read one since it was last changed.
+        """
+        names: set[str] = set()
+        readers: set[int] = set()
         for number in self._resolve(keys, {}, code).everything:
-            found |= self._names[number]
-        return found
+            names |= self._names[number]
+            readers.update(self._readers[number])
+            self._readers[number] = []
+        return names, readers
 
     def _resolve(self, keys: Iterable[Key], fresh: dict[Key, int], code: Lookup) -> _Objects:
         found = _Objects()
