@@ -11,7 +11,7 @@ from headrace.core.dataflow.effects import CodeHolders, Effects
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.files import resolve_path
 from headrace.core.dataflow.graph import CellGraph, CellInput, CellLinks, Edge, EdgeKind, Problem
-from headrace.core.dataflow.keys import outer_names
+from headrace.core.dataflow.keys import Inside, Key, Roots, is_local, outer_names
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.ordering import label, resolve_after, topological_order
 from headrace.core.dataflow.records import CellFlow, Names
@@ -136,6 +136,16 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:] if text.startswith("cell ") else text
 
 
+def as_bound(keys: Iterable[Key], bound: Mapping[str, Roots]) -> frozenset[Key]:
+    """Return objects known by names, with what the cell itself has bound these names to meanwhile."""
+    found = set(keys)
+    for key in keys:
+        name = key.key if isinstance(key, Inside) else key
+        if isinstance(name, str) and name in bound:
+            found |= bound[name].everything if isinstance(key, Inside) else bound[name].itself
+    return frozenset(k for k in found if not is_local(k))
+
+
 class _Builder:
     """Responsibilities: one pass down the document, keeping for each name who wrote and who read it."""
 
@@ -181,13 +191,15 @@ class _Builder:
         reads |= {n for n in flow.ambient_reads | effects.ambient_reads if n in self.names}
         mutates = {n for n in flow.mutates | effects.mutates if not self._only_module(flow, n)}
         augments = flow.augments | effects.augments
-        touched = flow.changes | effects.changes | {n for n in mutates if n not in flow.mutates} | augments
-        touched = {k for k in touched if not outer_names((k,)) - mutates - augments}
+        bound = {n: r for n, r in flow.aliases if n in flow.binds}
+        touched = {*flow.changes, *as_bound(effects.changes, bound), *(mutates - flow.mutates), *augments}
+        modules = {n for n in flow.mutates if self._only_module(flow, n)}
+        touched = {k for k in touched if not outer_names((k,)) & modules}
         shared, readers = self.shared.change(touched, self.holders.code)
         shared -= augments
         for reader in readers:
             self.edge(reader, here, "order", "")
-        mutates |= {n for n in shared if not self._only_module(flow, n)} | effects.used_up
+        mutates |= {n for n in shared if not self._only_module(flow, n)}
         stars = self._star_binds(flow)
         binds = flow.binds | effects.binds | stars
         self.shared.read(reads, here)
@@ -199,7 +211,7 @@ class _Builder:
         self._write(here, flow, outputs, frozenset(mutates), frozenset(reads), stars)
         self._barriers(here, flow, effects)
         for keys, names, kept in effects.kept:
-            self.shared.hold(keys, names, kept, self.holders.code)
+            self.shared.hold(as_bound(keys, bound), names, as_bound(kept, bound), self.holders.code)
         self.shared.take(flow, self.holders.code)
         self.holders.take(flow, here)
         self._constants(flow, outputs)

@@ -130,7 +130,7 @@ class CallWalker(CodeWalker):
                 arguments.append(Argument(place=place, roots=roots))
         code = frozenset(a.id for a in node.args if isinstance(a, ast.Name) and self.key(a.id) == a.id)
         key = self.key(callee) if callee else callee
-        if not isinstance(key, str):
+        if not isinstance(key, str) or not callee:
             if method is not None:
                 for mine in map(local, receiver.itself):
                     if mine is not None and mine[0] > 0:

@@ -65,6 +65,7 @@ class CodeWalker(ExpressionWalker):
         state = self.here
         saved = (self.unit, self.depth, self.soft, self.loops, self.captured)
         scope = self.new_scope("function", names, declared_global)
+        scope.first = positional[0] if positional else None
         self.scopes.append(scope)
         unit = Unit() if outermost else self.unit
         if outermost:

@@ -142,7 +142,8 @@ class DefinitionWalker(AssignmentWalker):
             return
         uses = self.uses[start:]
         inline = [u for _, u in uses if isinstance(u, Deferred)]
-        deferred = class_code(node.name, methods, inline)
+        bases = tuple(b.id for b in node.bases if isinstance(b, ast.Name) and self.key(b.id) == b.id)
+        deferred = replace(class_code(node.name, methods, inline), bases=bases)
         if self.key(node.name) == node.name:
             self.classes.add(node.name)
             self.constants.pop(node.name, None)

@@ -42,10 +42,20 @@ class Effects:
     deletes: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
     augments: set[str] = field(default_factory=set)
-    used_up: set[str] = field(default_factory=set)  # generators and the like, whose readers take turns
     changes: set[Key] = field(default_factory=set)
     kept: list[tuple[Keys, Names, Keys]] = field(default_factory=list)  # objects, and names, that others went into
     opaque: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """Code that a cell may run: held by `holder`, reached from the name `through`, first read at `at`, surely if `hard`."""
+
+    held: Held
+    holder: str
+    through: str
+    at: int
+    hard: bool
 
 
 class CodeHolders:
@@ -84,39 +94,40 @@ class CodeHolders:
         def lookup(name: str) -> list[Deferred]:
             return [*self.code(name), *own.get(name, ())]
 
-        pending: list[tuple[Held, bool, str, int]] = []
+        pending: list[_Running] = []
         for name in flow.reads | flow.ambient_reads:
             hard = name in flow.called and name in flow.requires
-            for held in self.held.get(name, ()):
-                pending.append((held, hard, name, flow.read_at.get(name, 0)))
+            at = flow.read_at.get(name, 0)
+            pending.extend(_Running(h, name, name, at, hard) for h in self.held.get(name, ()))
         for carry in flow.carries:
             if carry.handed and any(name in self.held for name in carry.handed):
-                pending.extend((Held(d, here, False), False, carry.target, 0) for d in carry.own)
-        seen: set[int] = set()
+                pending.extend(_Running(Held(d, here, False), carry.target, carry.target, 0, False) for d in carry.own)
+        seen: set[tuple[int, str, bool]] = set()
         fresh: set[str] = set()
         while pending:
-            held, hard, through, at = pending.pop()
+            running = pending.pop()
+            held, holder, at = running.held, running.holder, running.at
             deferred = held.deferred
-            if id(deferred) in seen:
+            if (id(deferred), holder, running.hard) in seen:
                 continue
-            seen.add(id(deferred))
+            seen.add((id(deferred), holder, running.hard))
             for name in deferred.reads:
-                inner = own.get(name)
-                if inner:
-                    pending.extend((Held(d, here, False), False, through, at) for d in inner)
+                pending.extend(
+                    _Running(Held(d, here, False), name, running.through, at, False) for d in own.get(name, ())
+                )
                 if flow.bound_at.get(name, at) < at:
                     continue  # bound by the cell itself before
-                must = hard and name in deferred.requires
+                must = running.hard and name in deferred.requires
                 if name in AMBIENT:
                     effects.ambient_reads.add(name)
                 else:
                     effects.reads.add(name)
                     if must and name not in flow.binds:
-                        effects.requires.setdefault(name, through)
+                        effects.requires.setdefault(name, running.through)
                 if not held.eager or last_write(name) > held.origin:
                     fresh.add(name)
-                for further in self.held.get(name, ()):
-                    pending.append((further, must and name in deferred.called, through, at))
+                hard = must and name in deferred.called
+                pending.extend(_Running(h, name, running.through, at, hard) for h in self.held.get(name, ()))
             effects.binds |= deferred.binds
             effects.deletes |= deferred.deletes
             effects.changes |= deferred.changes
@@ -124,11 +135,11 @@ class CodeHolders:
             effects.opaque |= deferred.opaque
             if deferred.keeps and (deferred.binds or deferred.changes):
                 effects.kept.append((deferred.changes, deferred.binds, deferred.keeps))
-            late = held.eager and (deferred.yields or deferred.mutates_params or deferred.deep_params)
             if deferred.consumable or (held.eager and deferred.yields):
-                effects.used_up.add(through)
+                effects.changes.add(holder)  # who uses a generator leaves less of it to the next
+            late = held.eager and (deferred.yields or deferred.mutates_params or deferred.deep_params)
             if deferred.changes_holder or (held.eager and deferred.stateful) or (late and not deferred.is_class):
-                effects.changes |= {through, Inside(through)}
+                effects.changes |= {holder, Inside(holder)}
             for site in deferred.sites:
                 self._changed(effects, site, lookup)
         for site in flow.calls:

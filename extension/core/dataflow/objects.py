@@ -94,6 +94,9 @@ class ObjectWalker(NameWalker):
         func = node.func
         given = [*node.args, *(k.value for k in node.keywords)]
         if isinstance(func, ast.Name):
+            if func.id == "super" and not given:
+                first = next((s.first for s in reversed(self.scopes) if s.kind == "function"), None)
+                return self.roots_of_name(first) if first is not None else NOTHING
             if func.id in SHARING_FUNCTIONS:
                 return self.all_roots(given).contained()
             if func.id in VIEWING_FUNCTIONS:

@@ -100,6 +100,8 @@ class Deferred:
     methods : mapping of str to Deferred
         A class's methods.
     is_class : bool
+    bases : tuple of str
+        Names of a class's bases.
     opaque : frozenset of str
         What in it the analysis cannot see through.
     """
@@ -132,6 +134,7 @@ class Deferred:
     is_property: bool = False
     methods: Mapping[str, Deferred] = field(default_factory=dict)
     is_class: bool = False
+    bases: tuple[str, ...] = ()
     opaque: Names = NONE
 
     @property

@@ -23,13 +23,14 @@ class Scope:
         Names declared `global` in it.
     """
 
-    __slots__ = ("declared_global", "kind", "names", "number")
+    __slots__ = ("declared_global", "first", "kind", "names", "number")
 
     def __init__(self, number: int, kind: str, names: set[str], declared_global: set[str] | None = None) -> None:
         self.number = number
         self.kind = kind
         self.names = names
         self.declared_global = declared_global or set()
+        self.first: str | None = None  # a function's first parameter, which `super()` stands for
 
 
 def bound_names(body: Iterable[ast.AST], *, walrus: bool) -> tuple[set[str], set[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from headrace.core.dataflow.keys import NO_KEYS, NOTHING, CallResult, Inside, Key, Keys, Roots
 from headrace.core.dataflow.records import CallSite, Deferred, Names
@@ -29,7 +29,8 @@ def changed_by(site: CallSite, lookup: Lookup, path: tuple[int, ...] = ()) -> Ke
     frozenset of Key
     """
     found: set[Key] = set()
-    for deferred in lookup(site.callee) if site.callee else ():
+    code = list(lookup(site.callee)) if site.callee else []
+    for deferred in code:
         called = deferred
         shifts: tuple[int, ...] = (0,)
         if deferred.is_class:
@@ -44,6 +45,8 @@ def changed_by(site: CallSite, lookup: Lookup, path: tuple[int, ...] = ()) -> Ke
         for shift in shifts:
             if shift and called.params:
                 found |= _picked(site.receiver, called.params[:1], direct, deep)
+                if site.method is not None and _changes_self(site.method, code):
+                    found |= site.receiver.everything
             for argument in site.arguments:
                 hit = _params_at(argument.place, called, shift)
                 found |= _picked(argument.roots, hit, direct, deep)
@@ -101,11 +104,24 @@ def _params_at(place: int | str, called: Deferred, shift: int) -> tuple[str, ...
 
 
 def _changes_itself(roots: Roots, method_name: str, lookup: Lookup) -> bool:
-    for name in roots.itself:
-        for deferred in lookup(name) if isinstance(name, str) else ():
-            method = deferred.methods.get(method_name) if deferred.is_class else None
-            if method is not None and method.params and method.params[0] in method.mutates_params:
+    return any(_changes_self(method_name, list(lookup(name))) for name in roots.itself if isinstance(name, str))
+
+
+def _changes_self(method_name: str, code: Sequence[Deferred]) -> bool:
+    """Tell whether a method changes its instance, by itself or through other methods of the classes at hand."""
+    pending, seen = [method_name], {method_name}
+    while pending:
+        name = pending.pop()
+        for deferred in code:
+            method = deferred.methods.get(name) if deferred.is_class else None
+            if method is None or not method.params:
+                continue
+            if method.params[0] in method.mutates_params | method.deep_params:
                 return True
+            for param, called in method.self_calls:
+                if param == method.params[0] and called not in seen:
+                    seen.add(called)
+                    pending.append(called)
     return False
 
 
@@ -119,7 +135,8 @@ def results_of(call: CallResult, code: Iterable[Deferred]) -> Roots:
                 given = call.receiver | call.given if method.returns_params else NO_KEYS
                 found = found.joined(Roots(method.returns | given, method.returns | given))
         elif deferred.is_class:
-            found = found.joined(Roots(NO_KEYS, deferred.keeps | call.given))
+            bases = frozenset(CallResult(base, None, NO_KEYS, call.given) for base in deferred.bases)
+            found = found.joined(Roots(NO_KEYS, deferred.keeps | call.given | bases))
         else:
             given = call.given if deferred.returns_params or call.method is not None else NO_KEYS
             found = found.joined(Roots(deferred.returns | given, deferred.returns | given))

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from headrace.core.dataflow.definitions import DefinitionWalker
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.expressions import chain_last
-from headrace.core.dataflow.keys import NOTHING
+from headrace.core.dataflow.keys import NOTHING, roots_of_variable, without_new
 from headrace.core.dataflow.patterns import is_irrefutable, visit_pattern
 from headrace.core.dataflow.scopes import bound_names
 from headrace.core.dataflow.state import Loop, State, merge
 
 _CATCH_NAME_ERROR = frozenset({"NameError", "Exception", "BaseException", "UnboundLocalError"})
+#: Loops within loops whose bodies are visited twice: each one more doubles the work.
+_MOST_REPEATS = 3
 _SWALLOWING = frozenset({"suppress", "raises", "assertRaises"})
 
 
@@ -25,6 +27,7 @@ class StatementWalker(DefinitionWalker):
         self.filename = filename
         self.scratch: set[str] = set()
         self.last_state: State = State(set(), set(), {})
+        self.repeats = 0
 
     def block(self, body: Iterable[ast.stmt]) -> None:
         """Visit statements in order, as far as they can be reached."""
@@ -82,9 +85,12 @@ class StatementWalker(DefinitionWalker):
         entry = self.here.copy()
         self.depth += 1
         loop = self._enter_loop()
-        self.store(node.target, roots, uses)
-        self.block(node.body)
-        self._leave_loop(node, loop, merge(entry, self.state, *loop.continues))
+
+        def turn() -> None:
+            self.store(node.target, roots, uses)
+            self.block(node.body)
+
+        self._leave_loop(node, loop, merge(entry, self._turns(turn, loop, entry)))
         self.depth -= 1
 
     def _while(self, node: ast.While) -> None:
@@ -92,9 +98,9 @@ class StatementWalker(DefinitionWalker):
         known = constant_truth(node.test)
         passed, failed = self.test(node.test)
         loop = self._enter_loop()
+        entry = self.here.copy()
         self.state = None if known is False else passed
-        self.block(node.body)
-        after = merge(failed, self.state, *loop.continues)
+        after = merge(failed, self._turns(lambda: self.block(node.body), loop, entry))
         self._leave_loop(node, loop, None if known is True else after)
         self.depth -= 1
 
@@ -102,6 +108,24 @@ class StatementWalker(DefinitionWalker):
         loop = Loop()
         self.loops.append(loop)
         return loop
+
+    def _turns(self, turn: Callable[[], None], loop: Loop, entry: State) -> State | None:
+        """Visit a loop's body; a second time if what names stand for has changed, for the first lines then see that."""
+        code = dict(self.code)
+        turn()
+        end = merge(self.state, *loop.continues)
+        if end is None or self.repeats >= _MOST_REPEATS:
+            return end
+        same = self.code.keys() == code.keys() and all(self.code[n] is code[n] for n in code)
+        if same and not _news(entry, end):
+            return end
+        self.repeats += 1
+        self.soft += 1
+        self.state = end.copy()
+        turn()
+        self.soft -= 1
+        self.repeats -= 1
+        return merge(end, self.state, *loop.continues)
 
     def _leave_loop(self, node: ast.For | ast.AsyncFor | ast.While, loop: Loop, end: State | None) -> None:
         self.loops.pop()
@@ -244,6 +268,16 @@ class StatementWalker(DefinitionWalker):
                 break
         self.depth -= 1
         self.state = merge(*exits, self.state)
+
+
+def _news(before: State, after: State) -> bool:
+    """Tell whether names may stand for, or hold, other known objects than before."""
+    for variable, roots in after.alias.items():
+        old = before.alias.get(variable, NOTHING).joined(roots_of_variable(variable))
+        found = without_new(roots)
+        if not (found.itself <= old.itself and found.inside <= old.inside):
+            return True
+    return False
 
 
 def constant_truth(test: ast.expr) -> bool | None:
