@@ -140,6 +140,7 @@ class CellWalker(StatementWalker):
             ambient_reads=frozenset(cell.reads & shadowed),
             binds=frozenset(binds),
             surely_binds=frozenset(sure & cell.binds),
+            usually_binds=frozenset((sure | self.loop_bound) & binds),
             deletes=frozenset(deletes),
             surely_deletes=frozenset((deletes & gone) - self.scratch),
             scratch=frozenset((deletes & self.scratch) - self.plain_deletes),

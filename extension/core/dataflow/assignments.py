@@ -129,7 +129,7 @@ class AssignmentWalker(CallWalker):
         return ((deferred,) if deferred is not None else ()), start
 
     def _constant(self, name: str, value: ast.expr) -> None:
-        if self.unit is self.cell and not self.depth and self.key(name) == name:
+        if self.unit is self.cell and not (self.depth or self.loops) and self.key(name) == name:
             parts = path_parts(value)
             path = resolve_path(PathTemplate(parts=tuple(parts)), self.constants) if parts else None
             if path is not None:

@@ -208,6 +208,7 @@ class _Builder:
         self._report(here, flow, effects)
         deletes = {n for n in flow.deletes | effects.deletes if n not in flow.scratch or n in self.mentioned}
         outputs = frozenset(binds | mutates | deletes)
+        passes, leftovers = self._passes(flow, binds, inputs.keys())
         self._write(here, flow, outputs, frozenset(mutates), frozenset(reads), stars)
         self._barriers(here, flow, effects)
         for keys, names, kept in effects.kept:
@@ -219,6 +220,8 @@ class _Builder:
         self.links.append(
             CellLinks(
                 inputs=inputs,
+                passes=passes,
+                leftovers=leftovers,
                 outputs=outputs,
                 mutates=frozenset(mutates),
                 deletes=frozenset(deletes),
@@ -264,6 +267,20 @@ class _Builder:
             if not written.readers or written.readers[-1] != here:
                 written.readers.append(here)
         return inputs
+
+    def _passes(
+        self, flow: CellFlow, binds: Names, inputs: Collection[str]
+    ) -> tuple[dict[str, tuple[str, ...]], Names]:
+        """Return the writers above whose values stay where the cell does not bind, and names that nobody above writes."""
+        passes: dict[str, tuple[str, ...]] = {}
+        leftovers = set()
+        for name in binds - flow.surely_binds:
+            written = self.names.get(name)
+            if written is None or not written.writers:
+                leftovers.add(name)
+            elif name not in flow.usually_binds and name not in inputs:
+                passes[name] = tuple(self.cells[i].id for i in sorted(written.writers))
+        return passes, frozenset(leftovers)
 
     def _write(self, here: int, flow: CellFlow, outputs: Names, mutates: Names, reads: Names, stars: Names) -> None:
         for name in sorted(outputs):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from headrace.core.dataflow.errors import CellSyntaxError
@@ -73,6 +73,10 @@ class CellLinks:
     ----------
     inputs : mapping of str to tuple of str
         Name → cells above whose writing of it this cell may see, last one last.
+    passes : mapping of str to tuple of str
+        Name that it binds only on some ways (loops without a turn not counted) → cells above whose value then stays.
+    leftovers : frozenset of str
+        Names that it may or may not bind and that no cell above writes: what an earlier run left there is wrong.
     outputs : frozenset of str
         Names that it may bind, change or unbind.
     mutates : frozenset of str
@@ -84,6 +88,8 @@ class CellLinks:
     """
 
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    passes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    leftovers: Names = NONE
     outputs: Names = NONE
     mutates: Names = NONE
     deletes: Names = NONE
@@ -230,12 +236,15 @@ class RerunStep:
         The names behind it.
     for_cell_id : str or None
         The cell on whose account.
+    clear : tuple of str
+        Names that an earlier run of the cell may have left and this one may not bind: to be removed before it runs.
     """
 
     cell_id: str
     why: Literal["stale", "downstream", "remake", "overwritten"]
     names: tuple[str, ...] = ()
     for_cell_id: str | None = None
+    clear: tuple[str, ...] = ()
 
 
 def plan_rerun(graph: CellGraph, stale: Iterable[str]) -> tuple[RerunStep, ...]:
@@ -260,21 +269,24 @@ def plan_rerun(graph: CellGraph, stale: Iterable[str]) -> tuple[RerunStep, ...]:
     for cell_id in graph.ids:
         for name in graph.links[cell_id].outputs:
             writers.setdefault(name, []).append(cell_id)
-    steps = {cell_id: RerunStep(cell_id=cell_id, why="stale") for cell_id in stale}
-    pending = list(steps)
+    steps: dict[str, RerunStep] = {}
+    pending: list[str] = []
 
     def add(step: RerunStep) -> None:
         if step.cell_id not in steps:
+            step = replace(step, clear=tuple(sorted(graph.links[step.cell_id].leftovers)))
             steps[step.cell_id] = step
             pending.append(step.cell_id)
 
+    for cell_id in stale:
+        add(RerunStep(cell_id=cell_id, why="stale"))
     while pending:
         cell_id = pending.pop()
         links = graph.links[cell_id]
         for edge in graph.downstream.get(cell_id, ()):
             if edge.kind != "order":
                 add(RerunStep(cell_id=edge.downstream, why="downstream", names=edge.names, for_cell_id=cell_id))
-        for name, sources in links.inputs.items():
+        for name, sources in (*links.inputs.items(), *links.passes.items()):
             last = writers[name][-1] if name in writers else None
             if sources and last is not None and place[last] > place[sources[-1]]:
                 for source in sources:

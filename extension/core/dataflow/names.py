@@ -40,7 +40,8 @@ class NameWalker:
         self.cell = Unit()
         self.unit = self.cell
         self.loops: list[Loop] = []
-        self.depth = 0  # > 0 where the code may be passed by
+        self.depth = 0  # > 0 where the code may be passed by, loops not counted
+        self.loop_bound: set[str] = set()  # bound by loops if they have at least one turn
         self.soft = 0  # > 0 where a missing name is no fault, or not yet
         self.tick = 0
         self.uses: list[Use] = []
@@ -168,7 +169,7 @@ class NameWalker:
         if type(key) is str:
             self.unit.binds.add(key)
             if self.unit is self.cell:
-                if not self.depth:
+                if not (self.depth or self.loops):
                     self.bound_at.setdefault(key, self.tick)
                     self.code.pop(key, None)
             else:
@@ -218,7 +219,7 @@ class NameWalker:
         for name in callees - values:
             code.extend(d for d in self.code.get(name, ()) if d.holds_code)
         if code:
-            known = self.code.get(target, ()) if adds or self.depth else ()
+            known = self.code.get(target, ()) if adds or self.depth or self.loops else ()
             self.code[target] = tuple({id(d): d for d in (*known, *code)}.values())
         if own:
             self.carries.append(Carry(target=target, own=own, eager=False, handed=handed))

@@ -200,6 +200,8 @@ class CellFlow:
         Names that may be bound by the cell when it has ended.
     surely_binds : frozenset of str
         Those bound whichever way the cell went.
+    usually_binds : frozenset of str
+        Those bound whichever way the cell went, if its loops have at least one turn each.
     deletes : frozenset of str
         Names that may be unbound by the cell.
     surely_deletes : frozenset of str
@@ -244,6 +246,7 @@ class CellFlow:
     ambient_reads: Names = NONE
     binds: Names = NONE
     surely_binds: Names = NONE
+    usually_binds: Names = NONE
     deletes: Names = NONE
     surely_deletes: Names = NONE
     scratch: Names = NONE

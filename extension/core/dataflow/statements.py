@@ -83,26 +83,23 @@ class StatementWalker(DefinitionWalker):
         uses = self.uses[start:]
         roots = self.roots(node.iter).element()
         entry = self.here.copy()
-        self.depth += 1
         loop = self._enter_loop()
 
         def turn() -> None:
             self.store(node.target, roots, uses)
             self.block(node.body)
 
-        self._leave_loop(node, loop, merge(entry, self._turns(turn, loop, entry)))
-        self.depth -= 1
+        turned = self._turns(turn, loop, entry)
+        self._leave_loop(node, loop, turned, merge(entry, turned), entry)
 
     def _while(self, node: ast.While) -> None:
-        self.depth += 1
         known = constant_truth(node.test)
         passed, failed = self.test(node.test)
         loop = self._enter_loop()
         entry = self.here.copy()
         self.state = None if known is False else passed
-        after = merge(failed, self._turns(lambda: self.block(node.body), loop, entry))
-        self._leave_loop(node, loop, None if known is True else after)
-        self.depth -= 1
+        turned = self._turns(lambda: self.block(node.body), loop, entry)
+        self._leave_loop(node, loop, turned, None if known is True else merge(failed, turned), entry)
 
     def _enter_loop(self) -> Loop:
         loop = Loop()
@@ -127,8 +124,18 @@ class StatementWalker(DefinitionWalker):
         self.repeats -= 1
         return merge(end, self.state, *loop.continues)
 
-    def _leave_loop(self, node: ast.For | ast.AsyncFor | ast.While, loop: Loop, end: State | None) -> None:
+    def _leave_loop(
+        self,
+        node: ast.For | ast.AsyncFor | ast.While,
+        loop: Loop,
+        turned: State | None,
+        end: State | None,
+        entry: State,
+    ) -> None:
         self.loops.pop()
+        every = merge(turned, *loop.breaks)
+        if every is not None and not self.depth and self.unit is self.cell:
+            self.loop_bound.update(n for n in every.sure - entry.sure if isinstance(n, str))
         self.state = end
         self.block(node.orelse)
         self.state = merge(self.state, *loop.breaks)
