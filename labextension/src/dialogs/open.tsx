@@ -1,4 +1,5 @@
 /** Put a dialog on the page and take it away when it is done. */
+import '../../style/views.css';
 import * as React from 'react';
 import { createRoot } from 'react-dom/client';
 import type { IDialogRequest, IQuestion, IServices } from '../tokens';

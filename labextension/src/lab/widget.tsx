@@ -1,5 +1,6 @@
 /** Lab's widgets around the panel's views; the views themselves come when they are first drawn. */
 import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import { Signal, type ISignal } from '@lumino/signaling';
 import * as React from 'react';
 import type { DocumentModel } from '../model/document';
@@ -50,7 +51,17 @@ export class SidebarWidget extends ReactWidget {
     this.addClass('hr-widget');
   }
 
+  protected onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this.update();
+  }
+
   protected render(): JSX.Element {
+    // Lab attaches its side bars hidden: nothing is loaded before the first look.
+    this.seen ||= this.isVisible;
+    if (!this.seen) {
+      return <></>;
+    }
     return (
       <ServicesProvider value={this.services}>
         <React.Suspense fallback={null}>
@@ -59,6 +70,8 @@ export class SidebarWidget extends ReactWidget {
       </ServicesProvider>
     );
   }
+
+  private seen = false;
 }
 
 export class PlaceWidget extends ReactWidget {

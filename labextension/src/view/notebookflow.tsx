@@ -1,4 +1,5 @@
 /** The graph of an open notebook's cells, beside it. */
+import '../../style/views.css';
 import * as React from 'react';
 import type { DocumentModel } from '../model/document';
 import { Banner } from './banner';

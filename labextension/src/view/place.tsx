@@ -1,4 +1,5 @@
 /** The view of a place in the main area. */
+import '../../style/views.css';
 import * as React from 'react';
 import { runName } from '../pure/runname';
 import { look } from '../pure/states';

@@ -1,4 +1,5 @@
 /** The left panel: running now, recent runs, schedules. */
+import '../../style/views.css';
 import * as React from 'react';
 import { RunListModel } from '../model/runlist';
 import { SchedulesModel } from '../model/schedules';
