@@ -22,6 +22,9 @@ _lock = threading.Lock()
 SLICE_SECONDS = 0.2
 #: A flow whose limit has passed waits so long for what it submitted (0.5 s are promised for everything), seconds.
 LATE_SECONDS = 0.3
+#: After Ctrl-C a flow waits so long for what it submitted and cannot be interrupted, seconds.
+INTERRUPT_SECONDS = 2.0
+LIMIT_PASSED = "the time limit of the flow around it has passed"
 
 
 class TaskFuture(Generic[R]):
@@ -269,24 +272,30 @@ def settle_all(run: LiveRun, outcome: Outcome) -> None:
     from headrace.kernel_magic.engine.outcome import Kind
 
     if outcome.kind is Kind.TIMEOUT:
-        end_all(run)
+        end_all(run, LIMIT_PASSED)
         deadline = time.monotonic() + LATE_SECONDS
         for future in run.futures or ():
             future._wait(max(0.0, deadline - time.monotonic()))
         return
     index = 0
+    until: float | None = None
+    if outcome.kind is Kind.CANCEL:
+        end_all(run, "the flow around it was cancelled")
+        if isinstance(outcome.error, KeyboardInterrupt):
+            # Somebody sits at the keyboard: what cannot be interrupted does not hold them up.
+            until = time.monotonic() + INTERRUPT_SECONDS
     while run.futures and index < len(run.futures):  # runs that end may have submitted more
         future = run.futures[index]
         index += 1
         if outcome.kind is Kind.CANCEL:
             future.cancel("the flow around it was cancelled")
-        future._wait()
+        future._wait(None if until is None else max(0.0, until - time.monotonic()))
 
 
-def end_all(run: LiveRun) -> None:
-    """Cancel what a flow submitted: its limit has passed."""
+def end_all(run: LiveRun, reason: str) -> None:
+    """Cancel what a flow submitted."""
     for future in run.futures or ():
-        future.cancel("the time limit of the flow around it has passed")
+        future.cancel(reason)
 
 
 class _Wrapper(Generic[R]):

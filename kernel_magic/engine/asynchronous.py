@@ -13,7 +13,7 @@ from headrace.core.states import State
 from headrace.kernel_magic.definition import Definition
 from headrace.kernel_magic.engine import ending
 from headrace.kernel_magic.engine.brain import Brain, Op, decide
-from headrace.kernel_magic.engine.common import NO_PARENT, begin, commit, finish, link_upstream, refuse_by
+from headrace.kernel_magic.engine.common import NO_PARENT, begin, break_off, commit, finish, link_upstream, refuse_by
 from headrace.kernel_magic.engine.live import CANCELS, CURRENT, LiveRun, current
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised, timed_out
 
@@ -136,9 +136,9 @@ async def settle(run: LiveRun, outcome: Outcome) -> Outcome:
     from headrace.kernel_magic.engine.loops import ended
 
     if outcome.kind is Kind.TIMEOUT and run.futures:
-        from headrace.kernel_magic.futures import LATE_SECONDS, end_all
+        from headrace.kernel_magic.futures import LATE_SECONDS, LIMIT_PASSED, end_all
 
-        end_all(run)
+        end_all(run, LIMIT_PASSED)
         await asyncio.wait([asyncio.ensure_future(ended(f)) for f in run.futures], timeout=LATE_SECONDS)
         return ending.conclude(run, outcome)
     index = 0
@@ -176,7 +176,11 @@ async def run_async(run: LiveRun, body: Callable[[], Any], *, refused: Outcome |
         attempt=run.attempt,
         refused=refused,
     )
-    outcome = await drive(run, brain, body)
+    try:
+        outcome = await drive(run, brain, body)
+    except BaseException as error:
+        break_off(run, error)
+        raise
     commit(run)
     return outcome
 

@@ -28,9 +28,9 @@ from enum import IntEnum
 from random import random
 from typing import Any
 
-from headrace.core.errors import CancelSignal, one_line
+from headrace.core.errors import one_line
 from headrace.core.states import StateType
-from headrace.kernel_magic.engine.outcome import CACHED, COMPLETED, Ending, Kind, Outcome
+from headrace.kernel_magic.engine.outcome import CACHED, COMPLETED, Ending, Kind, Outcome, cancel_reason
 from headrace.kernel_magic.options import RunOptions
 from headrace.kernel_magic.retries import wait_seconds
 
@@ -182,15 +182,6 @@ def _ending(outcome: Outcome, judge: Judge | None) -> Ending:
     if kind is Kind.CANCEL:
         return Ending(S.CANCELLED, "Cancelled", cancel_reason(error))
     return Ending(S.CRASHED, "Crashed", text)
-
-
-def cancel_reason(error: BaseException | None) -> str:
-    """Return who asked a run to end, in words."""
-    if isinstance(error, CancelSignal):
-        return error.reason
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted (Ctrl-C, or the kernel's interrupt)"
-    return one_line(error) if error is not None and str(error) else "cancelled"
 
 
 def _retry_message(attempt: int, last: int, outcome: Outcome, ending: Ending) -> str:

@@ -6,9 +6,17 @@ import warnings
 from collections.abc import Iterable
 
 from headrace.core.errors import StoreError
-from headrace.core.states import State
+from headrace.core.states import TERMINAL, State, StateType
 from headrace.kernel_magic.engine.live import LiveRun
-from headrace.kernel_magic.engine.outcome import Kind, Outcome, Skipped, upstream_failed
+from headrace.kernel_magic.engine.outcome import (
+    Ending,
+    Kind,
+    Outcome,
+    Skipped,
+    cancel_reason,
+    raised,
+    upstream_failed,
+)
 
 #: Stands for "the run around the caller".
 NO_PARENT = object()
@@ -43,6 +51,19 @@ def commit(run: LiveRun) -> None:
     """Have a flow's terminal state on disk before its call returns."""
     if run.kind in _COMMITTED:
         flush(run)
+
+
+def break_off(run: LiveRun, error: BaseException) -> None:
+    """End a run that was interrupted outside its body: a second Ctrl-C while it waits for what it submitted."""
+    if run.state_type in TERMINAL:
+        return
+    outcome = raised(error)
+    cancelled = outcome.kind is Kind.CANCEL
+    name = "Cancelled" if cancelled else "Crashed"
+    text = cancel_reason(error) if cancelled else f"the engine was interrupted by {type(error).__name__}: {error}"
+    outcome.ending = Ending(StateType.CANCELLED if cancelled else StateType.CRASHED, name, text)
+    run.end(outcome)
+    commit(run)
 
 
 def flush(run: LiveRun) -> None:

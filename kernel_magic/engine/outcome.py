@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from headrace.core.errors import CancelSignal, CrashedRun, StopSignal, TaskTimeout, UpstreamFailed
+from headrace.core.errors import CancelSignal, CrashedRun, StopSignal, TaskTimeout, UpstreamFailed, one_line
 from headrace.core.states import State, StateType
 
 
@@ -67,6 +67,15 @@ def raised(error: BaseException) -> Outcome:
     if isinstance(error, CancelSignal | KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return Outcome(Kind.CANCEL, None, error)
     return Outcome(Kind.ERROR, None, error)
+
+
+def cancel_reason(error: BaseException | None) -> str:
+    """Return who asked a run to end, in words."""
+    if isinstance(error, CancelSignal):
+        return error.reason
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted (Ctrl-C, or the kernel's interrupt)"
+    return one_line(error) if error is not None and str(error) else "cancelled"
 
 
 class Skipped:

@@ -19,6 +19,23 @@ def register() -> None:
         atexit.register(_leave, os.getpid())
 
 
+def _end_cancelled() -> None:
+    """End the runs that were asked to end and cannot: their bodies end with this process."""
+    from headrace.core.errors import CancelSignal
+    from headrace.core.states import TERMINAL, StateType
+    from headrace.kernel_magic.engine.live import CANCELS, LIVE
+    from headrace.kernel_magic.engine.outcome import Ending, Kind, Outcome
+
+    if not CANCELS.asked:
+        return
+    for run in list(LIVE.values()):
+        if run.cancelled_above() and run.state_type not in TERMINAL:
+            reason = f"{run.reason_above()}; its process ended"
+            outcome = Outcome(Kind.CANCEL, None, CancelSignal(reason))
+            outcome.ending = Ending(StateType.CANCELLED, "Cancelled", reason)
+            run.end(outcome)
+
+
 class _Forked:
     """Stands for this module in multiprocessing's list of what is told of a fork."""
 
@@ -68,6 +85,7 @@ def _leave(pid: int) -> None:
 
     here = session._session
     if here is not None and here.pid == pid:
+        _end_cancelled()
         from headrace.core.errors import StoreError
         from headrace.store import liveness
 

@@ -10,7 +10,7 @@ from headrace.kernel_magic.definition import Definition
 from headrace.kernel_magic.engine import ending
 from headrace.kernel_magic.engine.brain import Brain, Op, decide
 from headrace.kernel_magic.engine.call import call, sleep
-from headrace.kernel_magic.engine.common import NO_PARENT, begin, commit, finish, link_upstream, refuse_by
+from headrace.kernel_magic.engine.common import NO_PARENT, begin, break_off, commit, finish, link_upstream, refuse_by
 from headrace.kernel_magic.engine.live import LiveRun, current
 from headrace.kernel_magic.engine.outcome import Outcome
 
@@ -118,7 +118,11 @@ def run_sync(run: LiveRun, body: Callable[[], Any], *, refused: Outcome | None =
         refused=refused,
         repeatable=run.repeatable,
     )
-    outcome = drive(run, brain, body)
+    try:
+        outcome = drive(run, brain, body)
+    except BaseException as error:
+        break_off(run, error)
+        raise
     assert outcome is not None
     commit(run)
     return outcome

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from engine_help import Book
+from engine_help import Book, until
 
 from headrace import flow, task
 
@@ -95,3 +97,52 @@ def test_flows_in_many_threads_at_once_are_all_recorded(book: Book) -> None:
     assert sorted(found) == list(range(12))
     assert [run.state_name for run in book.of("small")] == ["Completed"] * 12
     assert len({run.parent_id for run in book.of("work")}) == 12
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_ends_a_script_whose_tasks_cannot_be_interrupted(book: Book, tmp_path: Path, presses: int) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from headrace import flow, task\n"
+        "@task\n"
+        "def stuck():\n"
+        "    (Path(__file__).parent / 'ready').touch()\n"
+        "    time.sleep(60)\n"
+        "@flow\n"
+        "def parent():\n"
+        "    stuck.submit().wait()\n"
+        "parent()\n"
+    )
+    running = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    until((tmp_path / "ready").exists, 30)
+    pressed = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    if presses == 2:
+        until(lambda: time.monotonic() - pressed > 0.5)
+        running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert time.monotonic() - pressed < (6 if presses == 1 else 4)
+    assert "KeyboardInterrupt" in said
+    assert book.one("parent").state_name == "Cancelled"
+    assert book.one("stuck").state_name == "Cancelled"
+
+
+def test_other_loggers_lines_belong_to_runs_where_a_setting_names_them(book: Book, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import logging\n"
+        "from headrace import flow, get_run_logger, task\n"
+        "@task\n"
+        "def talks():\n"
+        "    logging.getLogger('library.part').warning('from the library')\n"
+        "    logging.getLogger('stranger').warning('not recorded')\n"
+        "    get_run_logger().debug('at debug')\n"
+        "@flow\n"
+        "def parent(): talks()\n"
+        "parent()\n"
+    )
+    settings = {"HEADRACE_LOGGING_EXTRA_LOGGERS": "library, other", "HEADRACE_LOGGING_LEVEL": "DEBUG"}
+    subprocess.run([sys.executable, str(script)], check=True, timeout=60, env={**os.environ, **settings})
+    assert book.lines(book.one("talks")) == ["from the library", "at debug"]
