@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 
 from headrace.core.errors import StoreError
+from headrace.core.settings import text
 from headrace.core.states import TERMINAL, State, StateType
 from headrace.kernel_magic.engine.live import LiveRun
 from headrace.kernel_magic.engine.outcome import (
@@ -35,6 +36,10 @@ def begin(run: LiveRun, attempt: int) -> None:
         from headrace.kernel_magic import control
 
         control.watch(run.session)
+        if text("LOGGING_EXTRA_LOGGERS"):
+            from headrace.kernel_magic.run_logging import prepare
+
+            prepare()
         flush(run)
 
 
@@ -60,8 +65,8 @@ def break_off(run: LiveRun, error: BaseException) -> None:
     outcome = raised(error)
     cancelled = outcome.kind is Kind.CANCEL
     name = "Cancelled" if cancelled else "Crashed"
-    text = cancel_reason(error) if cancelled else f"the engine was interrupted by {type(error).__name__}: {error}"
-    outcome.ending = Ending(StateType.CANCELLED if cancelled else StateType.CRASHED, name, text)
+    said = cancel_reason(error) if cancelled else f"the engine was interrupted by {type(error).__name__}: {error}"
+    outcome.ending = Ending(StateType.CANCELLED if cancelled else StateType.CRASHED, name, said)
     run.end(outcome)
     commit(run)
 

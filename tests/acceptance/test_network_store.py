@@ -37,7 +37,7 @@ def test_notebooks_run_and_are_recorded_by_journals(
             assert {node["state_type"] for node in nodes} == {"COMPLETED"}
         assert not list(data_dir.glob("*-wal"))
         said = server.log.read_text() + "".join(path.read_text() for path in (data_dir / "logs").glob("*.log"))
-        assert "Traceback" not in said
+        assert "Traceback" not in said, said
         assert "locked" not in said
     finally:
         server.process.terminate()
