@@ -126,13 +126,20 @@ def fold_journals(store: Store) -> int:
         return 0
     total, patient = 0, True
     while True:
-        folded = sum(_fold(store, path, patient=patient) for path in sorted(paths))
+        folded = sum(_fold_if_there(store, path, patient=patient) for path in sorted(paths))
         total += folded
         if not folded and not patient:
             return total
         # Once nothing moves any more, what has waited for long enough goes in as it is.
         patient = bool(folded)
         paths = [path for path in paths if path.exists()]
+
+
+def _fold_if_there(store: Store, path: Path, *, patient: bool) -> int:
+    try:
+        return _fold(store, path, patient=patient)
+    except FileNotFoundError:
+        return 0  # another process was faster: folded in and removed
 
 
 def _fold(store: Store, path: Path, *, patient: bool) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -124,4 +126,31 @@ def test_a_change_of_a_deleted_run_holds_nothing_up(store: Store, data_dir: Path
     assert fold_journals(store) == 2
     assert [r.id for r in store.runs.page(RunFilter())[0]] == [other.id]
     sink.close()
+    store.close()
+
+
+def test_two_that_fold_the_same_journals_in_share_them(
+    store: Store, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headrace.core.batch import Batch
+    from headrace.store.rows import run_row, run_values
+
+    monkeypatch.setattr("headrace.store.sinks.liveness.is_alive", lambda owner: False)
+    folder = data_dir / "journals"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(60):
+        line = Batch(runs=[run_row(run_values(make_run()))]).to_json()
+        (folder / f"elsewhere.{number}.process.abc.jsonl").write_text(line + "\n")
+    other = Store(store.place)
+    start = Barrier(2)
+
+    def fold(which: Store) -> int:
+        start.wait(10)
+        return fold_journals(which)
+
+    with ThreadPoolExecutor(2) as pool:
+        folded = sum(pool.map(fold, (store, other)))
+    assert folded == 60
+    assert not list(folder.iterdir())
+    other.close()
     store.close()
