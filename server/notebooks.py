@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from headrace.core.errors import InvalidOption
 from headrace.core.run_spec import NotebookSpec
-from headrace.server.parameters import inspect_notebook
+from headrace.server.inspection import inspect_notebook_file
+from headrace.server.parameters import inspect_notebook, refuse_secrets
 from headrace.server.runner.prepare import Prepared, prepare
 from headrace.server.runner.signals import Signals
 
@@ -180,9 +181,18 @@ class _Call:
         return self.given["engine_name"] not in (None, "headrace", "nbclient")
 
     def by_papermill(self) -> Any:
-        """Leave the run to another engine of papermill's."""
+        """Leave the run to another engine of papermill's.
+
+        Raises
+        ------
+        InvalidParameter
+            papermill would write a secret into the notebook.
+        """
         import papermill
 
+        source = self.given["input_path"]
+        if self.given["parameters"] and not isinstance(source, Mapping):
+            refuse_secrets(inspect_notebook_file(str(source)).parameters or (), self.given["parameters"])
         given = {k: v for k, v in self.given.items() if k != "strict"}
         return papermill.execute_notebook(**given, **self.options)
 

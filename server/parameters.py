@@ -12,8 +12,8 @@ import copy
 import hashlib
 import logging
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import InvalidNotebook, InvalidParameter
 from headrace.core.parameters import decode, encode, inspect_source, json_safe, python_assignments, validate_name
@@ -30,6 +30,9 @@ from headrace.server.inspection import (
     kernel_and_language,
     tagged_cell,
 )
+
+if TYPE_CHECKING:
+    from headrace.core.parameters import Parameter
 
 logger = logging.getLogger(__name__)
 
@@ -168,6 +171,16 @@ def _refuse_secrets(nb: Any, values: Mapping[str, Any], kernel_name: str, langua
         declared = declared_parameters(nb, kernel_name=kernel_name, language=language) or ()
     except InvalidNotebook:
         return  # the run itself will show the cell's fault, with its line
+    refuse_secrets(declared, values)
+
+
+def refuse_secrets(declared: Iterable[Parameter], values: Mapping[str, Any]) -> None:
+    """Refuse secrets where values are written into a cell.
+
+    Raises
+    ------
+    InvalidParameter
+    """
     for parameter in declared:
         if parameter.secret and parameter.name in values:
             raise InvalidParameter(
@@ -237,6 +250,7 @@ __all__ = [
     "inspect_notebook_file",
     "is_python",
     "kernel_and_language",
+    "refuse_secrets",
     "tagged_cell",
     "write_cell",
 ]

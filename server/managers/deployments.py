@@ -163,6 +163,8 @@ class DeploymentsManager:
             templated = {name for name, value in parameters.items() if isinstance(value, str) and "{" in value}
         if not parameters or deployment.notebook_path is None or not os.path.isfile(deployment.notebook_path):
             return
+        if defaults:
+            self._services.notebooks.check_kept(deployment.notebook_path, parameters)
         # What tokens will fill is text until then: only the name can be checked.
         self._services.notebooks.check_names(deployment.notebook_path, templated)
         plain = {name: value for name, value in parameters.items() if name not in templated}

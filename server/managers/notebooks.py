@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.errors import NotFound, UnknownKernel
+from headrace.core.errors import InvalidParameter, NotFound, UnknownKernel
 from headrace.core.parameters import prepare
 from headrace.core.parameters.schema import parameter_schema
 from headrace.server.inspection import Inspection, inspect_notebook_file
+from headrace.server.secret_values import set_aside
 from headrace.store.documents import Document
 
 if TYPE_CHECKING:
+    from headrace.core.runs import Run
     from headrace.server.services import Services
 
 #: How many inspections are remembered; a file that changed is inspected anew.
@@ -121,6 +124,34 @@ class NotebooksManager:
         unknown = {name: None for name in names if name not in known}
         if unknown:
             prepare(declared, unknown, complete=False)
+
+    def without_secrets(self, run: Run) -> Run:
+        """Return a new run whose row tells no secret: their values wait for its runner.
+
+        Raises
+        ------
+        InvalidParameter
+            A secret that is not kept has to be given again.
+        """
+        path = run.notebook_path
+        if not run.parameters or path is None or not os.path.isfile(path):
+            return run
+        return replace(run, parameters=set_aside(self._services.store, run, inspect_file(path).parameters))
+
+    def check_kept(self, path: str, names: Iterable[str]) -> None:
+        """Refuse secrets among values that are kept with a deployment or a schedule.
+
+        Raises
+        ------
+        InvalidParameter
+        """
+        secret = {p.name for p in inspect_file(path).parameters or () if p.secret}.intersection(names)
+        for name in sorted(secret):
+            raise InvalidParameter(
+                f"{name!r} is a secret, and secrets are not kept: let the notebook read it from the environment, "
+                "and name an env_file.",
+                field=name,
+            )
 
     def check_run(self, path: str, values: Mapping[str, Any], kernel_name: str | None) -> None:
         """Refuse a run of a notebook that cannot begin.

@@ -150,7 +150,7 @@ class RunsManager:
             held = self._services.store.runs.of_key(run.owner, f"request:{key}")
             if held is not None:
                 return held
-        made = self._services.store.runs.create(run)
+        made = self._services.store.runs.create(self._services.notebooks.without_secrets(run))
         self._services.wake()
         return made
 

@@ -93,7 +93,8 @@ class Attempt:
         plans = plan_cells(self.notebook["cells"], allow_errors=prepared.spec.allow_errors)
         self._graph = analyse_cells(plans, prepared.language)
         notes = self._continue(plans)
-        recording.open(plans, cell_edges(plans, self._graph))
+        values = prepared.values
+        recording.open(plans, cell_edges(plans, self._graph), values.shown if values.secrets else None)
         self._file.forget()
         self._observer.started(recording.run, recording.cells, prepared.output_path)
         for message in [*prepared.warnings, *notes]:
@@ -159,6 +160,7 @@ class Attempt:
             graph=self._graph,
             continuation=self._continuation,
             shown=self._shown,
+            values=runner.prepared.values,
         )
         deadline = None
         if spec.timeout_seconds:

@@ -25,6 +25,7 @@ from headrace.server.runner.outputs import Outputs
 from headrace.server.runner.plan import CellPlan
 from headrace.server.runner.recording import CellRun, Recording
 from headrace.server.runner.stopping import Stopper
+from headrace.server.runner.values import Values, last_parameters
 
 if TYPE_CHECKING:
     from headrace.core.dataflow import CellGraph
@@ -57,6 +58,8 @@ class CellLoop:
         What an earlier run has done already.
     shown : mapping of str to list
         What restored cells had shown, by run id.
+    values : Values
+        The run's parameters: the secret ones are given to the kernel between the cells.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class CellLoop:
         graph: CellGraph | None = None,
         continuation: Continuation | None = None,
         shown: Mapping[str, list[Any]] | None = None,
+        values: Values = Values(),
     ) -> None:
         self._notebook = notebook
         self._kernel = kernel
@@ -87,7 +91,8 @@ class CellLoop:
         )
         self._client.reset_execution_trackers()
         self._kernel_side = KernelSide(kernel)
-        self._checkpoints = Checkpoints(recording, self._kernel_side, graph, spec.checkpoint)
+        self._values = values if values.secret_code else None
+        self._checkpoints = Checkpoints(recording, self._kernel_side, graph, spec.checkpoint, values.secrets)
         self._continuation = continuation
         self._graph = graph
         self._stopped: list[CellRun] = []
@@ -114,6 +119,8 @@ class CellLoop:
                     return self._stopper.ending
                 if self._is_behind_a_stop(cell):
                     continue
+                if not await self._give_secrets(cell):
+                    return of_notebook(cell.plan, _NO_SECRETS)
                 ending = await self._restore(cell) or await self._run_cell(cell)
                 if cell.state_name == "Skipped" and not cell.plan.skip:
                     self._stopped.append(cell)
@@ -127,6 +134,13 @@ class CellLoop:
             await asyncio.gather(stdin, return_exceptions=True)
             self._outputs.flush()
             self._stopper.close()
+
+    async def _give_secrets(self, cell: CellRun) -> bool:
+        """Set the secret parameters before the first cell behind those that set the others; False where that fails."""
+        if self._values is None or cell.plan.index <= last_parameters(self._notebook["cells"]):
+            return True
+        code, self._values = self._values.secret_code, None
+        return await self._kernel_side.evaluate(code, "1") is not None
 
     def _is_behind_a_stop(self, cell: CellRun) -> bool:
         """Skip a cell that uses what a cell would have made that stopped itself (`headrace.stop()`)."""
@@ -354,6 +368,14 @@ class CellLoop:
         await self._kernel.client.stdin_channel.get_msg(timeout=None)
         self._input_asked = True
         await self._kernel.interrupt()
+
+
+_NO_SECRETS = Ending(
+    state_type=StateType.FAILED,
+    state_name="Failed",
+    message="The secret parameters could not be set in the kernel.",
+    rest="NotRun",
+)
 
 
 def _task_of(plan: CellPlan) -> dict[str, Any]:

@@ -45,13 +45,23 @@ class Checkpoints:
         By run id; None where the language is not analysed: nothing is saved then.
     mode : str
         "auto", "always" or "never".
+    secrets : frozenset of str, default none
+        Names that are never saved.
     """
 
-    def __init__(self, recording: Recording, kernel_side: KernelSide, graph: CellGraph | None, mode: str) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        kernel_side: KernelSide,
+        graph: CellGraph | None,
+        mode: str,
+        secrets: frozenset[str] = frozenset(),
+    ) -> None:
         self._recording = recording
         self._kernel = kernel_side
         self._graph = graph if mode != "never" else None
         self._always = mode == "always"
+        self._secrets = secrets
         self.folder = folder_of(recording.store.place.data_dir, recording.run.id)
         self._began = time.monotonic()
 
@@ -93,7 +103,7 @@ class Checkpoints:
     def _outputs(self, cell: CellRun) -> frozenset[str]:
         if self._graph is None or cell.plan.run_id not in self._graph.links:
             return frozenset()
-        return self._graph.links[cell.plan.run_id].outputs
+        return self._graph.links[cell.plan.run_id].outputs - self._secrets
 
     async def _save(self, cells: Sequence[CellRun], budget_seconds: float | None) -> None:
         wanted: dict[str, dict[str, Any]] = {

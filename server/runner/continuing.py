@@ -19,7 +19,6 @@ from headrace.core.states import StateType
 from headrace.server.runner.checkpoints import is_checkpoint
 from headrace.server.runner.plan import CellPlan
 from headrace.server.runner.recording import source_version
-from headrace.server.runner.values import MASK
 
 if TYPE_CHECKING:
     from headrace.core.dataflow import CellGraph
@@ -126,7 +125,7 @@ def spec_to_continue(earlier: Run) -> dict[str, Any]:
         raise UsageError(f"Run {earlier.name} has no notebook file; name the notebook.", field="notebook_path")
     values.update(
         input_path=earlier.notebook_path,
-        parameters={k: v for k, v in earlier.parameters.items() if v != MASK},
+        parameters=dict(earlier.parameters),
         tags=tuple(earlier.tags),
         resume_from=earlier.id,
     )

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ async def execute(argument: str, *, kernel: Kernel | None = None) -> int:
 
 def _load(argument: str) -> tuple[NotebookSpec, Run | None]:
     """Return the spec, and the run that this process has taken over."""
+    from headrace.server.secret_values import waiting_for
     from headrace.store import get_store
 
     if is_id(argument):
@@ -156,6 +158,9 @@ def _load(argument: str) -> tuple[NotebookSpec, Run | None]:
         if found is None:
             return spec, None
         run = found
+    secrets = waiting_for(get_store(), run.id)
+    if secrets:
+        spec = replace(spec, parameters={**spec.parameters, **secrets})
     return spec, take_over(run)
 
 

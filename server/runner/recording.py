@@ -100,13 +100,20 @@ class Recording:
         """Return the time, µs."""
         return self.store.clock.now_us()
 
-    def open(self, plans: Sequence[CellPlan], edges: Iterable[tuple[str, str, EdgeKind, str]] = ()) -> None:
+    def open(
+        self,
+        plans: Sequence[CellPlan],
+        edges: Iterable[tuple[str, str, EdgeKind, str]] = (),
+        shown: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write the rows of the notebook (in its first attempt) and of its cells, in one transaction.
 
         Parameters
         ----------
         plans : sequence of CellPlan
         edges : iterable of (run id, upstream run id, kind, name)
+        shown : mapping or None, default None
+            The parameters that the row of a run that was taken over is to show instead of what stands there.
         """
         run = self.run
         if self._record is not None:
@@ -117,7 +124,7 @@ class Recording:
             self._record = self._recorder.open(values)
         else:
             self._record = self._recorder.adopt(run.id, run.root_id, run.attempt)
-            self.patch()
+            self.patch(columns={} if shown is None else {"parameters": dict(shown)})
         now = self.now()
         before = {cell.plan.cell_id: cell.plan.run_id for cell in self.cells}
         self.cells = []

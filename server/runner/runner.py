@@ -180,6 +180,7 @@ class NotebookRunner:
             from headrace.server.runner.recording import Recording
             from headrace.server.runner.signals import signals
             from headrace.server.runner.watch import Watch
+            from headrace.server.secret_values import forget
             from headrace.store import get_store
 
         observer = self._observer or Observer()
@@ -223,6 +224,7 @@ class NotebookRunner:
             watch.close()
             file.close()
             remove_old(store.place.data_dir, now=time.time())
+            forget(store)
         observer.ended(ending, run, self.prepared.output_path)
         return Result(ending=ending, run=run, notebook=self._attempt.notebook, output_path=self.prepared.output_path)
 

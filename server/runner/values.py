@@ -5,8 +5,8 @@ The rules are `headrace.core.parameters` and `headrace.server.parameters`; here 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace.core.errors import InvalidNotebook
@@ -14,9 +14,15 @@ from headrace.core.parameters import json_safe, prepare, split_secrets
 from headrace.core.parameters.coercion import JSON, Sources
 from headrace.core.run_spec import NotebookSpec
 from headrace.server.notebook_file import Notebook
-from headrace.server.parameters import PARAMETERS_TAG, declared_parameters, injected_values, tagged_cell, write_cell
-
-MASK = "•••"
+from headrace.server.parameters import (
+    INJECTED_TAG,
+    PARAMETERS_TAG,
+    declared_parameters,
+    injected_values,
+    tagged_cell,
+    write_cell,
+)
+from headrace.server.secret_values import MASK, check_known, code_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +32,20 @@ class Values:
     Parameters
     ----------
     given : mapping
-        What the run was given: put into the notebook.
+        What the run was given, but for secrets: put into the notebook.
     shown : mapping
-        The same for the store, as strict JSON, secrets masked.
+        All of it for the store, as strict JSON, secrets masked.
+    secrets : frozenset of str
+        Names of the secrets among them.
+    secret_code : str
+        What sets them in the kernel.
     warnings : tuple of str
     """
 
     given: Mapping[str, Any] = field(default_factory=dict)
     shown: Mapping[str, Any] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    secret_code: str = field(default="", repr=False)
     warnings: tuple[str, ...] = ()
 
 
@@ -57,6 +69,7 @@ def type_values(
     InvalidNotebook
         The parameters cell cannot be read.
     """
+    check_known(spec.parameters)
     content = notebook.content
     warnings: list[str] = []
     try:
@@ -81,15 +94,25 @@ def type_values(
     warnings += [f"Parameter {w.field}: {w.message}" for w in checked.warnings]
     plain, secret = split_secrets(declared or (), checked.values)
     shown = {**json_safe(plain), **dict.fromkeys(secret, MASK)}
-    if checked.values and tagged_cell(content, PARAMETERS_TAG) < 0:
+    if plain and tagged_cell(content, PARAMETERS_TAG) < 0:
         warnings.append("No cell is tagged `parameters`: the values stand at the top of the notebook.")
-    return Values(given=checked.values, shown=shown, warnings=tuple(warnings))
+    return Values(
+        given=plain,
+        shown=shown,
+        secrets=frozenset(secret),
+        secret_code=code_of(declared or (), secret) if secret else "",
+        warnings=tuple(warnings),
+    )
+
+
+def last_parameters(cells: Sequence[Mapping[str, Any]]) -> int:
+    """Return the place of the last cell that sets parameters, -1 where there is none."""
+    tags = {PARAMETERS_TAG, INJECTED_TAG}
+    return max((n for n, cell in enumerate(cells) if tags.intersection(cell["metadata"].get("tags") or ())), default=-1)
 
 
 def _with_held(declared: list[Any], wanted: list[Any]) -> list[Any]:
     """Return the declared parameters; those that an earlier run set are not required."""
-    from dataclasses import replace
-
     names = {parameter.name for parameter in wanted}
     return [p if p.name in names or not p.required else replace(p, required=False) for p in declared]
 
@@ -103,7 +126,7 @@ def with_paths(values: Values, spec: NotebookSpec, input_path: str, output_path:
         paths["PAPERMILL_OUTPUT_PATH"] = output_path or ""
     if not paths:
         return values
-    return Values(given={**paths, **values.given}, shown={**paths, **values.shown}, warnings=values.warnings)
+    return replace(values, given={**paths, **values.given}, shown={**paths, **values.shown})
 
 
 def check_writable(values: Values, kernel_name: str, language: str, *, lenient: bool) -> None:

@@ -9,6 +9,7 @@ from server_help import Api
 
 from headrace.core.runs import Run, RunKind
 from headrace.core.states import StateType
+from headrace.server.secret_values import waiting_for
 from headrace.server.services import Services
 
 
@@ -275,3 +276,22 @@ async def test_a_paused_run_whose_process_lives_moves_itself_on(
     code, answer = await api("POST", f"/runs/{run['id']}/unpause", {})
     assert (code, answer["run"]["state_type"], answer["run"]["questions"]) == (202, "PAUSED", [])
     assert store.pauses.answer_of(run["id"], "pause") is not None
+
+
+async def test_secrets_are_masked_in_the_run_and_not_kept_with_deployments(
+    api: Api, services: Services, write_notebook: Any
+) -> None:
+    write_notebook("s.ipynb", parameters="month = 1\ntoken: str = ''  # secret")
+    body = {"notebook": "s.ipynb", "parameters": {"token": "opensesame"}}
+    code, answer = await api("POST", "/runs", body)
+    run = answer["run"]
+    assert (code, run["parameters"]) == (201, {"token": "•••"})
+    assert waiting_for(services.store, run["id"]) == {"token": "opensesame"}
+    ended(services, run["id"], StateType.FAILED, "Failed")
+    code, answer = await api("POST", f"/runs/{run['id']}/resume", {"parameters": {"month": 2}})
+    assert (code, answer["message"]) == (422, "The secret parameter 'token' is not kept: give it again.")
+    code, _ = await api("POST", f"/runs/{run['id']}/resume", {"parameters": {"token": "opensesame"}})
+    assert code == 201
+    code, answer = await api("POST", "/deployments", {"name": "d", **body})
+    assert (code, answer["errors"][0]["field"]) == (422, "token")
+    assert "let the notebook read it from the environment" in answer["message"]
