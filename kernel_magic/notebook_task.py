@@ -140,6 +140,7 @@ class _NotebookRuns:
         around, here = current(), session()
         run_id = new_id()
         given = {**self._spec.to_dict(), "parameters": _encoded(parameters), "encoded": True, "run_id": run_id}
+        given["secrets"] = [name for name, value in parameters.items() if hasattr(value, "get_secret_value")]
         if around is not None:
             given.update(parent_id=around.id, root_id=around.root.id)
             # The runs around it must be in the store before a run below them is.
@@ -167,12 +168,12 @@ def _encoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {}
     for name, value in parameters.items():
+        # pydantic's SecretStr: the runner gives it to the kernel without writing it anywhere.
+        plain = value.get_secret_value() if hasattr(value, "get_secret_value") else value
         try:
-            found[name] = encode(value, name=name)
+            found[name] = encode(plain, name=name)
         except InvalidParameter as error:
-            raise InvalidParameter(
-                f"{error} A notebook's parameters are literals: hand larger values over as a file's path.", field=name
-            ) from error
+            raise InvalidParameter(f"{error}; a notebook's parameters are literals", field=name) from error
     return found
 
 

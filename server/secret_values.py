@@ -38,7 +38,7 @@ def check_known(values: Mapping[str, Any]) -> None:
     InvalidParameter
     """
     for name, value in values.items():
-        if value == MASK:
+        if isinstance(value, str) and value == MASK:
             raise InvalidParameter(f"The secret parameter {name!r} is not kept: give it again.", field=name)
 
 

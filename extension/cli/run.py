@@ -216,23 +216,41 @@ def _describe(spec: NotebookSpec) -> int:
 
 
 def _by_papermill(spec: NotebookSpec, options: Mapping[str, Any]) -> int:
-    """Leave the run to another engine of papermill's."""
+    """Leave the run to another engine of papermill's.
+
+    Raises
+    ------
+    UsageError
+        papermill has no such engine.
+    """
+    from papermill.engines import papermill_engines
+    from papermill.exceptions import PapermillException, PapermillExecutionError
+
     from headrace.server.notebooks import execute_notebook
 
-    execute_notebook(
-        spec.input_path,
-        spec.output_path or STANDARD,
-        spec.parameters,
-        engine_name=options["engine"],
-        kernel_name=spec.kernel_name,
-        language=spec.language,
-        report_mode=spec.report_mode,
-        cwd=spec.cwd,
-        progress_bar=bool(options["progress_bar"]),
-        log_output=options["log_output"],
-        start_timeout=spec.start_timeout_seconds,
-        execution_timeout=spec.cell_timeout_seconds,
-    )
+    try:
+        papermill_engines.get_engine(options["engine"])
+    except PapermillException as error:
+        raise UsageError(f"--engine: {error}.", field="engine") from error
+
+    try:
+        execute_notebook(
+            spec.input_path,
+            spec.output_path or STANDARD,
+            spec.parameters,
+            engine_name=options["engine"],
+            kernel_name=spec.kernel_name,
+            language=spec.language,
+            report_mode=spec.report_mode,
+            cwd=spec.cwd,
+            progress_bar=bool(options["progress_bar"]),
+            log_output=options["log_output"],
+            start_timeout=spec.start_timeout_seconds,
+            execution_timeout=spec.cell_timeout_seconds,
+        )
+    except PapermillExecutionError as error:
+        click.echo(f"{error}\nheadrace run: {error.ename}: {error.evalue}", err=True)
+        return 1
     return 0
 
 

@@ -36,6 +36,8 @@ class NotebookSpec:
         standard output.
     parameters : mapping, default {}
         Values for the notebook's parameters.
+    secrets : tuple of str, default ()
+        Parameters that are secret although the notebook does not say so.
     strict : bool, default True
         Refuse unknown, missing and mistyped parameters; else warn, as papermill does.
     kernel_name, language : str or None, default None
@@ -98,6 +100,7 @@ class NotebookSpec:
     input_path: str
     output_path: str | None = BESIDE
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     strict: bool = True
     kernel_name: str | None = None
     language: str | None = None
@@ -140,6 +143,7 @@ class NotebookSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", tuple(self.tags))
+        object.__setattr__(self, "secrets", tuple(self.secrets))
         for name in ("start_timeout_seconds", "cell_timeout_seconds", "timeout_seconds"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int | float) and value > 0):
@@ -162,8 +166,7 @@ class NotebookSpec:
         """Return the values that differ from the defaults, JSON where the parameters are."""
         data = asdict(self)
         kept = {f.name: data[f.name] for f in fields(self) if getattr(self, f.name) != _default(f)}
-        if "tags" in kept:
-            kept["tags"] = list(kept["tags"])
+        kept.update({name: list(kept[name]) for name in ("tags", "secrets") if name in kept})
         return kept
 
     @classmethod

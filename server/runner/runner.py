@@ -233,7 +233,7 @@ class NotebookRunner:
 
         path = self.prepared.input_path
         known = store.documents.at_path(path) if path else None
-        stem = PurePath(path).name.removesuffix(".ipynb") or "notebook"
+        stem = "notebook" if path == STANDARD else PurePath(path).name.removesuffix(".ipynb") or "notebook"
         return new_notebook_run(
             self.spec,
             now=store.clock.now_us(),

@@ -70,6 +70,8 @@ def type_values(
         The parameters cell cannot be read.
     """
     check_known(spec.parameters)
+    wrapped = {n: v.get_secret_value() for n, v in spec.parameters.items() if hasattr(v, "get_secret_value")}
+    parameters = {**spec.parameters, **wrapped}
     content = notebook.content
     warnings: list[str] = []
     try:
@@ -82,17 +84,18 @@ def type_values(
     if declared is not None and spec.strict:
         # What an earlier run of this notebook set is given too: nothing that it set is missing now.
         held = injected_values(content, kernel_name=kernel_name, language=language)
-        wanted = [p for p in declared if p.name in spec.parameters or p.name not in held]
+        wanted = [p for p in declared if p.name in parameters or p.name not in held]
     else:
         wanted = declared or []
     checked = prepare(
         None if declared is None else _with_held(declared, wanted),
-        spec.parameters,
+        parameters,
         source=sources,
         lenient=not spec.strict,
     )
     warnings += [f"Parameter {w.field}: {w.message}" for w in checked.warnings]
     plain, secret = split_secrets(declared or (), checked.values)
+    secret |= {name: plain.pop(name) for name in {*spec.secrets, *wrapped} & plain.keys()}
     shown = {**json_safe(plain), **dict.fromkeys(secret, MASK)}
     if plain and tagged_cell(content, PARAMETERS_TAG) < 0:
         warnings.append("No cell is tagged `parameters`: the values stand at the top of the notebook.")

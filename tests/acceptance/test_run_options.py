@@ -140,13 +140,19 @@ def test_memory_and_processor_time_are_limited(folder: Path) -> None:
     assert "more than 2 s of processor time" in newest().state_message
 
 
-def test_another_engine_of_papermill_may_run_it(folder: Path) -> None:
+def test_another_engine_of_papermill_may_run_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from papermill.engines import NBClientEngine, papermill_engines
 
     papermill_engines.register("plain", NBClientEngine)
     write(folder / "in.ipynb", "print(1)")
     assert headrace("in.ipynb", "out.ipynb", "--engine", "plain") == 0
     assert outputs("out.ipynb") == "1\n"
+    assert headrace("in.ipynb", "out.ipynb", "--engine", "plan") == 2
+    write(folder / "in.ipynb", "1/0")
+    assert headrace("in.ipynb", "out.ipynb", "--engine", "plain") == 1
+    said = capsys.readouterr().err
+    assert "No engine named 'plan' found" in said
+    assert said.strip().endswith("headrace run: ZeroDivisionError: division by zero")
     assert get_store().runs.page()[0] == []
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 import headrace
 from headrace.core.errors import InvalidParameter
@@ -89,3 +92,22 @@ def test_no_other_engine_of_papermill_gets_a_secret(tmp_path: Path) -> None:
     source = write(tmp_path / "in.ipynb", code("token = ...  # secret", "parameters"))
     with pytest.raises(InvalidParameter, match="never written into a cell"):
         headrace.execute_notebook(source, None, {"token": SECRET}, engine_name="plain", progress_bar=False)
+
+
+def test_a_secret_of_a_notebook_task_is_handed_over_unseen(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", SECRET)
+    source = write(
+        tmp_path / "in.ipynb", code("token = ''", "parameters"), "import headrace\nheadrace.publish(n=len(token))"
+    )
+    task = headrace.notebook_task(source, cwd=tmp_path)
+
+    @headrace.flow
+    def report() -> Any:
+        return task(token=SecretStr(os.environ["SHOP_TOKEN"]))
+
+    assert report() == {"n": len(SECRET)}
+    get_store().recorder.flush()
+    places = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in places if SECRET.encode() in path.read_bytes()] == []
