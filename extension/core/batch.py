@@ -8,7 +8,7 @@ channel (see DESIGN.md, "RecordSink").
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,6 +79,27 @@ class Batch:
     def __bool__(self) -> bool:
         return bool(self.runs or self.births or self.changes or self.edges or self.logs or self.outputs or self.events)
 
+    def storable(self) -> Batch:
+        """Return the batch with text that every database can keep: no NUL, no half characters."""
+        return Batch(
+            runs=[_storable(row) for row in self.runs],
+            births=[Change(*_storable(_fields(c))) for c in self.births],
+            changes=[Change(*_storable(_fields(c))) for c in self.changes],
+            edges=[_storable(row) for row in self.edges],
+            logs=[_storable(row) for row in self.logs],
+            outputs=[_storable(row) for row in self.outputs],
+            events=[_storable(row) for row in self.events],
+        )
+
+    def parts(self) -> Iterator[Batch]:
+        """Yield the batch record by record, in its order, for the case that one of them cannot be written."""
+        place = RUN_COLUMNS.index("id")
+        for row in self.runs:
+            yield Batch(runs=[row], births=[birth for birth in self.births if birth.run_id == row[place]])
+        for name in ("changes", "edges", "logs", "outputs", "events"):
+            for item in getattr(self, name):
+                yield Batch(**{name: [item]})
+
     def to_json(self) -> str:
         """Return the batch as one line of JSON."""
         return json.dumps(
@@ -122,6 +143,26 @@ class Batch:
 
 def _fields(change: Change) -> list[Any]:
     return [getattr(change, name) for name in Change.__slots__]
+
+
+def _storable(values: Iterable[Any]) -> Any:
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, Mapping):
+            found.append(dict(zip(value, _storable(value.values()), strict=True)))
+        else:
+            found.append(storable_text(value) if isinstance(value, str) else value)
+    return tuple(found)
+
+
+def storable_text(text: str) -> str:
+    """Return text that every database can keep: half characters replaced, NUL shown as a sign.
+
+    A program may print either (a file's name that is no UTF-8, a binary).
+    """
+    # By UTF-16, for there two halves that belong together become the character that they are.
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\x00", "\N{SYMBOL FOR NULL}")
 
 
 class RecordSink(Protocol):

@@ -18,6 +18,8 @@ CATCH_UPS = ("latest", "skip", "all")
 #: Whether each run takes the file as it is then, or the copy made when it was deployed.
 SOURCES = ("live", "pinned")
 SCHEDULE_KINDS = ("cron", "interval", "rrule", "once")
+#: How the error of a record begins whose row could not be read in full: it is shown, and nothing of it is run.
+DAMAGED = "its record is damaged"
 #: The pool of runs that name none.
 DEFAULT_POOL = "default"
 

@@ -15,11 +15,12 @@ from pathlib import PurePath
 from typing import Any
 
 from headrace.core.clock import instant
-from headrace.core.deployments import DEFAULT_POOL, Deployment, ScheduleRow
-from headrace.core.errors import Conflict, InvalidParameter
+from headrace.core.deployments import DAMAGED, DEFAULT_POOL, Deployment, ScheduleRow
+from headrace.core.errors import Conflict, InvalidParameter, UsageError
 from headrace.core.ids import new_id
 from headrace.core.parameters.jsonable import json_safe
 from headrace.core.parameters.templates import check, papermill_facts, render, resolve_values
+from headrace.core.runs import DAMAGED as DAMAGED_RUN
 from headrace.core.runs import Run, RunKind
 from headrace.core.schedules.zones import find_zone
 from headrace.core.states import StateType
@@ -131,6 +132,9 @@ def deployment_run(
     **fields
         Further fields of the run (`name`, `tags`, `idempotency_key` …).
     """
+    for record in (deployment, schedule):
+        if record is not None and (record.error or "").startswith(DAMAGED):
+            raise UsageError(f"{record.error}; delete it and make it anew.", field="deployment")
     launch: dict[str, Any] = {key: getattr(deployment, key) for key in _LAUNCHED}
     if schedule is not None and launch["timeout_seconds"] is None:
         launch["timeout_seconds"] = SCHEDULED_TIMEOUT_SECONDS
@@ -252,6 +256,8 @@ def launch_of(run: Run) -> dict[str, Any] | None:
     if run.parent_id is not None:
         return None
     details = run.details
+    if details.get(DAMAGED_RUN):
+        return None
     if LAUNCH in details:
         return dict(details[LAUNCH])
     if run.kind is RunKind.NOTEBOOK and run.notebook_path and isinstance(details.get("spec"), Mapping):

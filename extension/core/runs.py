@@ -154,6 +154,8 @@ class Run:
 #: The columns of a run, in the order in which rows are written.
 RUN_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Run))
 #: Columns that hold JSON text.
+#: Key in a run's details: the columns that could not be read. Such a run is shown, and never started.
+DAMAGED = "damaged"
 JSON_COLUMNS: frozenset[str] = frozenset({"tags", "parameters", "error", "result", "cache", "details"})
 
 

@@ -11,11 +11,14 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from headrace.core.errors import StoreUnavailable
 
 DATABASE_URL = "HEADRACE_DATABASE_URL"
 DATA_DIR = "HEADRACE_DATA_DIR"
@@ -217,15 +220,42 @@ def runtime_dir() -> Path:
     """Return the local, per-login folder for owner files (created, mode 0700).
 
     It must be on a local disk and the same for all processes of a login on one machine.
+
+    Raises
+    ------
+    StoreUnavailable
+        Somebody else has made the folder.
     """
     base = os.environ.get("HEADRACE_RUNTIME_DIR")
     if base:
         path = Path(base)
-    else:
-        uid = os.getuid() if hasattr(os, "getuid") else user_name()
-        path = Path(tempfile.gettempdir()) / f"headrace-{uid}"
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+    uid = os.getuid() if hasattr(os, "getuid") else user_name()
+    path = Path(tempfile.gettempdir()) / f"headrace-{uid}"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _refuse_foreign(path)
     return path
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a folder in the machine's shared temporary one that another login has made.
+
+    What lies in it is believed: who is alive, and journals that become records.
+
+    Raises
+    ------
+    StoreUnavailable
+    """
+    if not hasattr(os, "getuid"):
+        return
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.getuid():
+        raise StoreUnavailable(
+            f"The folder {path} is a link or belongs to another login; set HEADRACE_RUNTIME_DIR to a folder of yours."
+        )
+    if found.st_mode & 0o077:
+        path.chmod(0o700)
 
 
 @lru_cache(maxsize=1)

@@ -269,6 +269,9 @@ class Recorder:
                     assert self._spill is not None
                     self._spill.write(batch)
                     return
+            except Exception as error:
+                self._write_what_can_be(batch, error)
+                return
             time.sleep(wait)
             wait = min(0.5, wait * 2)
 
@@ -279,6 +282,25 @@ class Recorder:
             RuntimeWarning,
             stacklevel=2,
         )
+
+    def _write_what_can_be(self, batch: Batch, error: Exception) -> None:
+        """Write a batch record by record; those that the database refuses are kept in a file.
+
+        Held back they would hold back everything behind them, for as long as the process lives.
+        """
+        aside = JournalSink(self._store.place.data_dir / "journals" / "refused")
+        for part in batch.parts():
+            try:
+                self.fenced.update(self._sink.write(part))
+            except Exception:
+                aside.write(part)
+        aside.close()
+        if aside.path is not None:
+            warnings.warn(
+                f"Headrace could not record some of this process's records ({error}); they are kept in {aside.path}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def close(self) -> None:
         """Write what waits and stop the writer."""

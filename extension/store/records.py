@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
-from headrace.core.deployments import columns
+from headrace.core.deployments import DAMAGED, columns
 from headrace.store.rows import dumps
 
 _JSON = frozenset(
@@ -14,6 +14,8 @@ _JSON = frozenset(
 _FLAGS = frozenset({"active", "paused", "day_or"})
 #: What most JSON columns hold, without a parser: 10,000 due schedules are read in one go.
 _EMPTY: dict[str, Any] = {"{}": dict, "[]": tuple}
+#: What stands for a column that cannot be read; the others' is None.
+_LOST: dict[str, Any] = {"parameters": {}, "details": {}, "tags": ()}
 R = TypeVar("R")
 
 
@@ -35,11 +37,19 @@ def record_of(kind: type[R], row: Any) -> R:
     """Return the record of a row that has (at least) the columns of `kind`."""
     mapping = row._mapping
     values: dict[str, Any] = {name: mapping[name] for name in columns(kind)}
+    damaged: list[str] = []
     for name in _JSON & values.keys():
         text = values[name]
         if text is not None:
-            value = json.loads(text) if text not in _EMPTY else _EMPTY[text]()
+            try:
+                value = json.loads(text) if text not in _EMPTY else _EMPTY[text]()
+            except ValueError:
+                damaged.append(name)
+                value = _LOST.get(name)
             values[name] = tuple(value) if isinstance(value, list) else value
+    if damaged and "error" in values:
+        # Shown with the row; whatever would run it refuses it, and the rows around it are read all the same.
+        values["error"] = f"{DAMAGED} ({', '.join(sorted(damaged))})"
     for name in _FLAGS & values.keys():
         values[name] = bool(values[name])
     return kind(**values)

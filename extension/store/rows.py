@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headrace.core.events import Event
-from headrace.core.runs import JSON_COLUMNS, RUN_COLUMNS, Run, RunKind
+from headrace.core.runs import DAMAGED, JSON_COLUMNS, RUN_COLUMNS, Run, RunKind
 from headrace.core.states import StateType
 
 _EMPTY: dict[str, Any] = {"tags": "[]", "parameters": "{}", "details": "{}"}
@@ -76,9 +76,17 @@ def run_values(run: Run) -> dict[str, Any]:
 def row_run(row: Any) -> Run:
     """Return the run of a row that has all RUN_COLUMNS."""
     values = dict(row._mapping)
+    damaged = []
     for name in JSON_COLUMNS:
         if values[name] is not None:
-            values[name] = json.loads(values[name])
+            try:
+                values[name] = json.loads(values[name])
+            except ValueError:
+                # One damaged row must not hide or stop all others; what would run it refuses it by this mark.
+                damaged.append(name)
+                values[name] = json.loads(_EMPTY.get(name, "null"))
+    if damaged:
+        values["details"] = {**values["details"], DAMAGED: sorted(damaged)}
     values["kind"] = RunKind(values["kind"])
     values["state_type"] = StateType(values["state_type"])
     values["tags"] = tuple(values["tags"] or ())

@@ -9,21 +9,23 @@ same transaction as the rows.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from headrace.core.batch import Batch
-from headrace.core.errors import StoreFull, StoreUnavailable
+from headrace.core.errors import StoreError, StoreFull, StoreUnavailable
 from headrace.core.events import RUN_DELETED
 from headrace.core.ids import new_id
 from headrace.core.settings import runtime_dir
 from headrace.store import liveness
 from headrace.store import schema as t
+from headrace.store.database import Database
 from headrace.store.writing import write_batch
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 #: A line whose runs no journal brings is folded in all the same so long after its journal last grew, seconds.
 PATIENCE_SECONDS = 30.0
+log = logging.getLogger("headrace.store")
 
 
 class StoreSink:
@@ -47,12 +50,20 @@ class StoreSink:
 
     def write(self, batch: Batch) -> list[str]:
         """Write a batch in one transaction (see RecordSink)."""
-        database = self._store.database
-        with database.write() as connection:
-            return write_batch(database, connection, batch)
+        return _write(self._store.database, batch)
 
     def close(self) -> None:
         """Hold nothing: the store is shared."""
+
+
+def _write(database: Database, batch: Batch) -> list[str]:
+    try:
+        with database.write() as connection:
+            return write_batch(database, connection, batch)
+    except (UnicodeEncodeError, sa.exc.DataError):
+        # One line of a program's binary output must not keep all other records from the store.
+        with database.write() as connection:
+            return write_batch(database, connection, batch.storable())
 
 
 class JournalSink:
@@ -67,11 +78,15 @@ class JournalSink:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._handle: int | None = None
+        self._full: set[Path] = set()
         self.path: Path | None = None
 
     def _open(self) -> int:
-        name = f"{liveness.owner_id()}.{new_id()[-6:]}.jsonl"
+        # A later journal of the process comes later by name: it is folded in after the earlier one.
+        name = f"{liveness.owner_id()}.{len(self._full)}{new_id()[-6:]}.jsonl"
         for folder in (self._folder, runtime_dir() / "journals"):
+            if folder in self._full:
+                continue
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 handle = os.open(folder / name, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
@@ -79,23 +94,29 @@ class JournalSink:
                 continue
             self.path = folder / name
             return handle
-        raise StoreUnavailable(f"Neither {self._folder} nor {runtime_dir()} can be written; records cannot be kept.")
+        full, self._full = self._full, set()
+        problem = StoreFull if full else StoreUnavailable
+        raise problem(f"Neither {self._folder} nor {runtime_dir()} can be written; records cannot be kept.")
 
     def write(self, batch: Batch) -> list[str]:
         """Append a batch and wait until it is on disk (see RecordSink)."""
-        if self._handle is None:
-            self._handle = self._open()
         data = batch.to_json().encode() + b"\n"
-        try:
+        while True:
+            if self._handle is None:
+                self._handle = self._open()
+            assert self.path is not None
             start = os.lseek(self._handle, 0, os.SEEK_END)
-            written = 0
-            while written < len(data):
-                written += os.write(self._handle, data[written:])
-            os.fsync(self._handle)
-        except OSError as error:
-            os.ftruncate(self._handle, start)
-            raise StoreFull(f"The journal {self.path} cannot be written: {error.strerror}.") from error
-        return []
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.write(self._handle, data[written:])
+                os.fsync(self._handle)
+                return []
+            except OSError:
+                # The disk under one folder is full: the other one is tried, for what ended must not be forgotten (F-15).
+                os.ftruncate(self._handle, start)
+                self._full.add(self.path.parent)
+                self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -126,7 +147,8 @@ def fold_journals(store: Store) -> int:
         return 0
     total, patient = 0, True
     while True:
-        folded = sum(_fold_if_there(store, path, patient=patient) for path in sorted(paths))
+        ordered = sorted(paths, key=lambda path: path.name)
+        folded = sum(_fold_if_there(store, path, patient=patient) for path in ordered)
         total += folded
         if not folded and not patient:
             return total
@@ -143,35 +165,81 @@ def _fold_if_there(store: Store, path: Path, *, patient: bool) -> int:
 
 
 def _fold(store: Store, path: Path, *, patient: bool) -> int:
-    database, name, count = store.database, path.name, 0
     patient = patient or time.time() - path.stat().st_mtime < PATIENCE_SECONDS
-    finished = liveness.is_alive(name.rsplit(".", 2)[0]) is False
-    held = sa.select(t.journals.c.folded_bytes).where(t.journals.c.id == name)
+    finished = liveness.is_alive(path.name.rsplit(".", 2)[0]) is False
     with path.open("rb") as file:
-        with database.read() as connection:
-            seen = connection.execute(held).scalar() or 0
-        while file.seek(0, os.SEEK_END) > seen:
-            with database.write() as connection:
-                row = connection.execute(held).first()
-                seen = row.folded_bytes if row else 0
-                file.seek(seen)
-                line = file.readline()
-                if not line.endswith(b"\n"):
-                    break
-                batch = Batch.from_json(line.decode())
-                if patient and not _is_ready(connection, batch):
-                    return count
-                write_batch(database, connection, batch)
-                seen += len(line)
-                values = {"folded_bytes": seen, "updated_at": database.clock.now_us()}
-                if row:
-                    connection.execute(sa.update(t.journals).where(t.journals.c.id == name).values(**values))
-                else:
-                    connection.execute(sa.insert(t.journals).values(id=name, **values))
-                count += 1
-    if finished:
+        count, is_done = _fold_lines(store.database, path, file, patient=patient)
+    if finished and is_done:
         path.unlink(missing_ok=True)
     return count
+
+
+def _fold_lines(database: Database, path: Path, file: BinaryIO, *, patient: bool) -> tuple[int, bool]:
+    """Fold a journal's new lines in; return how many, and whether none is left that waits."""
+    count = 0
+    with database.read() as connection:
+        seen = connection.execute(sa.select(t.journals.c.folded_bytes).where(t.journals.c.id == path.name)).scalar()
+    while file.seek(0, os.SEEK_END) > (seen or 0):
+        try:
+            seen = _fold_line(database, path, file, patient=patient)
+        except (UnicodeEncodeError, sa.exc.DataError):
+            seen = _fold_line(database, path, file, patient=patient, storable=True)
+        except StoreError:
+            raise
+        except Exception as error:
+            # A line that can never be written must not keep those behind it, or whoever folds, from their work.
+            log.exception("a line of the journal %s cannot be recorded; it is kept in %s", path, _aside(path).name)
+            seen = _fold_line(database, path, file, patient=patient, refused=error)
+        if seen is None:
+            return count, False
+        if seen < 0:
+            break
+        count += 1
+    return count, True
+
+
+def _fold_line(
+    database: Database,
+    path: Path,
+    file: BinaryIO,
+    *,
+    patient: bool,
+    storable: bool = False,
+    refused: Exception | None = None,
+) -> int | None:
+    """Fold one line in; return how many bytes are folded by now, -1: the last one is torn, None: it must wait."""
+    j = t.journals
+    with database.write() as connection:
+        row = connection.execute(sa.select(j.c.folded_bytes).where(j.c.id == path.name)).first()
+        seen = int(row.folded_bytes) if row else 0
+        file.seek(seen)
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            return -1
+        if refused is not None:
+            keep_aside(_aside(path), line)
+        else:
+            batch = Batch.from_json(line.decode())
+            if patient and not _is_ready(connection, batch):
+                return None
+            write_batch(database, connection, batch.storable() if storable else batch)
+        values = {"folded_bytes": seen + len(line), "updated_at": database.clock.now_us()}
+        if row:
+            connection.execute(sa.update(j).where(j.c.id == path.name).values(**values))
+        else:
+            connection.execute(sa.insert(j).values(id=path.name, **values))
+    return seen + len(line)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_suffix(".refused")
+
+
+def keep_aside(path: Path, line: bytes) -> None:
+    """Append a line that cannot be recorded to a file of its own (mode 0600), so that a person can look at it."""
+    handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "ab") as out:
+        out.write(line)
 
 
 def _is_ready(connection: Connection, batch: Batch) -> bool:

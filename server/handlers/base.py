@@ -238,7 +238,9 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
-        self.finish(json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        # A notebook's JSON may hold half a character, which UTF-8 cannot.
+        self.finish(text.encode("utf-8", "replace"))
 
     async def _download(self, download: Download) -> None:
         """Send a file a piece at a time; a browser saves it and never shows it (S-13)."""

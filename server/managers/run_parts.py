@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import iso
+from headrace.core.errors import NotFound
 from headrace.core.events import Event
 from headrace.core.runs import LogLine, Run, RunKind
 from headrace.core.states import StateType
@@ -134,8 +135,17 @@ class RunPartsManager:
         return found
 
     def _node(self, run: Run, node_id: str | None) -> tuple[str, bool]:
-        """Return whose lines are wanted, and whether of the whole tree."""
+        """Return whose lines are wanted, and whether of the whole tree.
+
+        Raises
+        ------
+        NotFound
+            It is a run of another tree, perhaps another person's.
+        """
         if node_id is not None:
+            node = self._services.store.runs.find(node_id)
+            if node is None or node.root_id != run.root_id:
+                raise NotFound("There is no such run below this one.", field="run_id")
             return node_id, False
         return run.id, run.parent_id is None
 

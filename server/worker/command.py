@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import NotFound, UsageError
 from headrace.core.launching import LAUNCH
-from headrace.core.runs import Run, RunKind
+from headrace.core.runs import DAMAGED, Run, RunKind
 from headrace.core.settings import OUTPUT_CAPTURED
 from headrace.server.worker.environment import clean_environment, read_env_file, store_variables
 
@@ -71,6 +71,8 @@ def build(store: Store, run: Run) -> Command:
     UsageError, NotFound
         The run's definition is at fault: the interpreter, the notebook or the snapshot is gone.
     """
+    if run.details.get(DAMAGED):
+        raise UsageError(f"The record of this run is damaged ({', '.join(run.details[DAMAGED])}); start it anew.")
     launch = dict(run.details.get(LAUNCH) or {})
     folder = attempt_folder(store.place.data_dir, run)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

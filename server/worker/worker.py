@@ -106,13 +106,19 @@ class Worker:
         """Work until told to stop; runs that are still on then go on without this worker."""
         self._register()
         try:
-            while not self.stop_event.is_set() and not self._is_done():
+            while not self.stop_event.is_set():
                 try:
+                    if self._is_done():
+                        break
                     self.tick(changed=self._watcher.wait(self._pause(), self.stop_event))
                 except StoreError as error:
                     # The runs go on; what waits is tried again. Said once a minute, not at each try (F-14).
                     if self._every("store-error", 60.0):
                         log.warning("the store cannot be used now: %s", one_line(error))
+                    self.stop_event.wait(0.5)
+                except Exception:
+                    if self._every("fault", 60.0):
+                        log.exception("the worker goes on after a fault of its own")
                     self.stop_event.wait(0.5)
         finally:
             self._leave()
@@ -235,6 +241,9 @@ class Worker:
         self._busy_at = self._clock.monotonic()
         try:
             child = self._child(run)
+        except StoreError:
+            # The store's fault is not the run's: it is given back at the next look and claimed again.
+            raise
         except HeadraceError as error:
             fault = {"type": type(error).__name__, "message": one_line(error), "traceback": ""}
             ending = Ending(reason=one_line(error), state_type="FAILED", state_name="Failed", error=fault, retry=False)
@@ -244,6 +253,12 @@ class Worker:
             return
         except OSError as error:
             self.store.claims.end_attempt(run, Ending(reason=f"its process could not be started: {error.strerror}"))
+            return
+        except Exception as error:
+            # A run that cannot be started for whatever reason must not keep the worker from the others.
+            log.exception("run %s could not be started", run.id)
+            reason = f"its process could not be started: {type(error).__name__}: {one_line(error)}"
+            self.store.claims.end_attempt(run, Ending(reason=reason, retry=False))
             return
         self.children[run.id, run.attempt] = child
         if child.pid is not None:

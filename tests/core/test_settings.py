@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from headrace.core import settings
+from headrace.core.errors import StoreUnavailable
 
 
 @pytest.fixture
@@ -61,6 +63,32 @@ def test_a_yes_no_variable_is_read(place: Path, monkeypatch: pytest.MonkeyPatch,
 
 def test_the_runtime_folder_is_private(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_RUNTIME_DIR", str(place / "run"))
+    assert settings.runtime_dir().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("made", ["a link", "another login's"])
+def test_a_runtime_folder_that_somebody_else_has_made_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    monkeypatch.delenv("HEADRACE_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(place))
+    folder = place / f"headrace-{os.getuid()}"
+    if made == "a link":
+        (place / "elsewhere").mkdir()
+        folder.symlink_to(place / "elsewhere")
+    else:
+        folder.mkdir()
+        uid = os.getuid()
+        monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+        folder.rename(place / f"headrace-{uid + 1}")
+    with pytest.raises(StoreUnavailable, match="belongs to another login"):
+        settings.runtime_dir()
+
+
+def test_a_runtime_folder_that_is_open_to_others_is_closed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADRACE_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(place))
+    (place / f"headrace-{os.getuid()}").mkdir(mode=0o755)
     assert settings.runtime_dir().stat().st_mode & 0o777 == 0o700
 
 

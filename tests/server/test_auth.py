@@ -71,10 +71,78 @@ async def test_every_route_refuses_whom_it_does_not_know(ask: Ask) -> None:
         )
 
 
-async def test_every_route_refuses_a_cookie_without_xsrf_where_it_changes_something(ask: Ask) -> None:
-    cookie = {"Cookie": "_xsrf=abc"}
+async def log_in(client: Any, server: ServerApp) -> tuple[str, str]:
+    """Return the cookies that a browser has after its login, and its XSRF token."""
+    jar: dict[str, str] = {}
+    for place in (f"headrace?token={server.identity_provider.token}", "headrace"):
+        answer = await client.fetch(
+            f"{server.base_url}{place}",
+            headers={"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())},
+            follow_redirects=False,
+            raise_error=False,
+        )
+        for line in answer.headers.get_list("Set-Cookie"):
+            name, _, rest = line.partition("=")
+            jar[name] = rest.partition(";")[0]
+    return "; ".join(f"{name}={value}" for name, value in jar.items()), jar["_xsrf"]
+
+
+async def test_a_logged_in_browser_needs_the_xsrf_token_where_it_changes_something(
+    ask: Ask, http_server_client: Any, jp_serverapp: ServerApp
+) -> None:
+    cookies, xsrf = await log_in(http_server_client, jp_serverapp)
+    cookie = {"Cookie": cookies}
     for route in all_routes():
-        assert (await ask(route.method, "/api" + filled(route), cookie)).code == 403, route.path
+        # A GET by a cookie alone may come from any page's <img>: it is answered by Jupyter's rule about referers.
+        if route.method != "GET":
+            assert (await ask(route.method, "/api" + filled(route), cookie)).code == 403, route.path
+        if route.path == "/workers" and route.method == "POST":
+            continue  # it starts one
+        with_token = {**cookie, "X-XSRFToken": xsrf}
+        status = (await ask(route.method, "/api" + filled(route), with_token)).code
+        assert status not in (401, 403), (route.method, route.path)
+        assert status < 500, (route.method, route.path)
+
+
+async def test_a_foreign_page_or_name_gets_nothing_even_with_the_browsers_cookies(
+    ask: Ask, http_server_client: Any, jp_serverapp: ServerApp
+) -> None:
+    cookies, xsrf = await log_in(http_server_client, jp_serverapp)
+    ours = {"Cookie": cookies, "X-XSRFToken": xsrf}
+    for route in all_routes():
+        address = "/api" + filled(route)
+        assert (await ask(route.method, address, {**ours, "Origin": "http://evil.example"})).code == 404, route.path
+        assert (await ask(route.method, address, {**ours, "Host": "evil.example"})).code == 403, route.path
+
+
+async def test_the_page_and_the_stream_ask_the_authorizer_too(
+    ask: Ask, jp_serverapp: ServerApp, jp_auth_header: dict[str, str], jp_ws_fetch: Any
+) -> None:
+    from tornado.httpclient import HTTPClientError
+
+    jp_serverapp.web_app.settings["authorizer"] = Nobody(parent=jp_serverapp)
+    assert (await ask("GET", "", jp_auth_header)).code == 403
+    with pytest.raises(HTTPClientError) as caught:
+        await jp_ws_fetch("headrace", "api", "stream")
+    assert caught.value.code == 403
+
+
+@pytest.mark.parametrize("credentials", ["", "token wrong"])
+async def test_the_stream_refuses_whom_it_does_not_know(
+    jp_serverapp: ServerApp, jp_ws_fetch: Any, credentials: str
+) -> None:
+    from tornado.httpclient import HTTPClientError
+
+    with pytest.raises(HTTPClientError) as caught:
+        await jp_ws_fetch("headrace", "api", "stream", headers={"Authorization": credentials})
+    assert caught.value.code == 403
+
+
+async def test_no_suffix_of_an_address_is_exempt(ask: Ask, jp_serverapp: ServerApp) -> None:
+    for address in ("/api/health", "/api/runs/health", "/api/ready", "/api/runs/x/logs/download", "/api/openapi.json"):
+        assert (await ask("GET", address, {})).code in (403, 404), address
+    assert (await ask("GET", "/api/health", {})).code == 403
+    assert (await ask("HEAD", "/api/runs", {})).code in (403, 405)
 
 
 async def test_every_route_asks_the_authorizer(

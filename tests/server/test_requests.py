@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from server_help import Api
+from server_help import Api, record
 
 from headrace.server.routes import MAX_BODY, all_routes
 from headrace.server.services import Services
@@ -94,6 +95,34 @@ async def test_an_unknown_id_and_somebody_elses_run_get_the_same_answer(api: Api
     assert await api("GET", f"/runs/{ANY_ID}") == await api("GET", f"/runs/{ANY_ID[:-1]}1")
     assert (await api("GET", "/runs"))[1]["runs"] == []
     assert (await api("POST", f"/runs/{ANY_ID}/cancel", {}))[0] == 404
+
+
+async def test_a_log_is_read_through_no_run_but_its_own_tree(api: Api, services: Services) -> None:
+    from headrace.core.ids import new_id
+
+    mine, other = record(services), record(services)
+    theirs = new_id()
+    with services.store.database.write() as connection:
+        statement = "UPDATE runs SET owner = 'mallory', id = ?, root_id = ? WHERE id = ?"
+        connection.exec_driver_sql(statement, (theirs, theirs, other))
+    services.store.recorder.log(theirs, theirs, 1, 20, "x", "hers alone")
+    services.store.recorder.flush()
+    for strange in (theirs, new_id()):
+        code, answer = await api("GET", f"/runs/{mine}/logs", run_id=strange)
+        assert (code, answer["message"]) == (404, "There is no such run below this one.")
+    below = record(services, parent=mine, root=mine)
+    assert (await api("GET", f"/runs/{mine}/logs", run_id=below))[0] == 200
+
+
+async def test_half_a_character_in_a_notebook_is_shown_as_a_sign(
+    api: Api, write_notebook: Any, jp_root_dir: Path
+) -> None:
+    """JSON can say it, UTF-8 cannot: the answer must not fail on it."""
+    path = jp_root_dir / write_notebook("r.ipynb", "x = 1 # HALF", "%%task\n# HALF")
+    path.write_text(path.read_text().replace("HALF", "\\ud800"))
+    for route in ("/notebooks/inspect", "/notebooks/graph"):
+        code, answer = await api("GET", route, path="r.ipynb")
+        assert code == 200, (route, answer)
 
 
 @pytest.mark.parametrize(

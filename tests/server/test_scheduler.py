@@ -184,6 +184,21 @@ def test_one_bad_row_harms_no_other(store: Store, clock: ManualClock) -> None:
     assert all(minutes(store, schedule) == [5, 10] for schedule in good)
 
 
+@pytest.mark.parametrize("table", ["schedules", "deployments"])
+def test_a_damaged_row_is_set_aside_with_the_reason_and_harms_no_other(
+    store: Store, clock: ManualClock, table: str
+) -> None:
+    good, bad = deploy(store, "* * * * *"), deploy(store, "* * * * *")
+    damaged = bad.id if table == "schedules" else bad.deployment_id
+    with store.database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE {table} SET parameters = '{{half' WHERE id = ?", (damaged,))
+    clock.advance(MINUTE)
+    Scheduler(store).tick()
+    assert minutes(store, good) == [1]
+    assert runs(store, bad) == []
+    assert "its record is damaged (parameters)" in (store.schedules.get(bad.id).error or "")
+
+
 def test_a_paused_deployment_runs_nothing(store: Store, clock: ManualClock) -> None:
     schedule = deploy(store, paused=True)
     clock.advance(5 * MINUTE)

@@ -210,6 +210,54 @@ def test_a_run_that_passes_its_limit_is_killed_and_timed_out(store: Store, monke
     assert "0.5 s" in run.state_message
 
 
+def test_a_run_that_cannot_be_started_keeps_the_worker_from_no_other(store: Store, tmp_path: Path) -> None:
+    from sqlalchemy import text
+
+    (tmp_path / "env").write_bytes(b"A=b\x00c\n")
+    odd = submit(store, launch={"env_file": str(tmp_path / "env")})
+    damaged = submit(store)
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE runs SET parameters = '{half' WHERE id = :id"), {"id": damaged})
+    good = submit(store)
+    with working(store):
+        assert ended(store, good).state_type is S.COMPLETED
+        assert "null byte" in ended(store, odd).state_message
+        assert "damaged (parameters)" in ended(store, damaged).state_message
+
+
+def test_a_store_that_fails_while_a_run_is_prepared_is_no_fault_of_the_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headrace.core.errors import StoreUnavailable
+
+    failures = iter([StoreUnavailable("locked")])
+
+    def build(store: Store, run: Run) -> command.Command:
+        for failure in failures:
+            raise failure
+        return stub(store, run)
+
+    run_id = submit(store)
+    with working(store, build=build):
+        run = ended(store, run_id)
+    assert (run.state_type, run.attempt) == (S.COMPLETED, 1)
+
+
+def test_a_fault_of_the_workers_own_does_not_end_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headrace.server.worker import worker as module
+
+    faults = iter([RuntimeError("odd")])
+
+    def retain(_store: Store) -> None:
+        for fault in faults:
+            raise fault
+
+    monkeypatch.setattr(module, "retain", retain)
+    run_id = submit(store)
+    with working(store):
+        assert ended(store, run_id).state_type is S.COMPLETED
+
+
 def test_no_more_run_at_once_than_the_limit(store: Store) -> None:
     ids = [submit(store, "sleep", seconds=0.5) for _ in range(5)]
     most = 0
