@@ -170,7 +170,8 @@ def test_a_store_locked_for_too_long_is_spilled_and_folded_in_exactly_once(sqlit
     assert sqlite_store.runs.find(record.id) is None
     recorder.log(record.id, record.id, 3, 20, "print", "after the spill")
     recorder.flush()
-    assert fold_journals(sqlite_store) == 2
+    # At least: how many batches it became is the background writer's affair.
+    assert fold_journals(sqlite_store) >= 2
     assert fold_journals(sqlite_store) == 0
     assert sqlite_store.runs.get(record.id).state_name == "Completed"
     assert sqlite_store.logs.count(record.id) == 1
