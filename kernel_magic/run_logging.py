@@ -59,8 +59,23 @@ class ConsoleHandler(logging.StreamHandler):  # type: ignore[type-arg]
             return
         if hasattr(record, "headrace_recorded") and getattr(record.headrace_run, "kind", "") == "cell":  # type: ignore[attr-defined]
             return  # a cell shows its own failures, where they happened
+        if in_kernel():
+            # What a notebook keeps must not change from run to run: neither time nor made-up name.
+            run: LiveRun = record.headrace_run  # type: ignore[attr-defined]
+            if run.definition.key.endswith("#flow"):
+                return  # `%flow run` says how it ended
+            kind = f"{run.kind.capitalize()} {run.definition.name!r}"
+            sys.stderr.write(f"{record.levelname:<7} | {kind} - {record.getMessage()}\n")
+            return
         self.stream = sys.stderr
         super().emit(record)
+
+
+def in_kernel() -> bool:
+    """Return whether this process is a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    return hasattr(shell, "kernel")
 
 
 class RunLogger(logging.LoggerAdapter):  # type: ignore[type-arg]

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 #: Text and data of a run's outputs that are kept, bytes: so much of the beginning, and so much of the end.
@@ -22,6 +23,10 @@ TAIL_BYTES = 512 << 10
 
 _KINDS = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error", "clear_output"})
 LogLine = Callable[[int, str, str], None]
+_watching: ContextVar[CellOutputs | None] = ContextVar("headrace_watching", default=None)
+_watch_lock = threading.Lock()
+_watchers = 0
+_before: tuple[Any, Any] = (None, None)
 
 
 def as_output(kind: str, content: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -177,6 +182,7 @@ class KernelTap:
         self._session = session
         self._send = session.send
         self._listeners: dict[str, CellOutputs] = {}
+        self._buffers: dict[str, list[tuple[Any, ...]]] = {}
         session.send = self._tapped
 
     def _tapped(
@@ -187,7 +193,33 @@ class KernelTap:
                 self._hear(msg_or_type, content, parent)
             except Exception as error:
                 logging.getLogger("headrace.cells").debug("an output was not kept: %s", error)
+        header = routed_header(msg_or_type, parent)
+        if header is not None:
+            is_question = isinstance(msg_or_type, str) and msg_or_type == "input_request"
+            if header["msg_id"] in self._buffers and not is_question:
+                self._buffers[header["msg_id"]].append((stream, msg_or_type, content, parent, args, kwargs))
+                return None
+            if is_question or not header.get("headrace_front"):
+                msg_or_type, parent = _to_caller(msg_or_type, parent, header)
         return self._send(stream, msg_or_type, content, parent, *args, **kwargs)
+
+    @contextmanager
+    def holding_back(self, message_id: str) -> Iterator[None]:
+        """Send what a request causes when the block ends, so that cells which run side by side show one after the other."""
+        self._buffers[message_id] = []
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, message, content, parent, args, kwargs in self._buffers.pop(message_id):
+                self._tapped_again(stream, message, content, parent, args, kwargs)
+
+    def _tapped_again(self, stream: Any, message: Any, content: Any, parent: Any, args: Any, kwargs: Any) -> None:
+        header = routed_header(message, parent)
+        if header is not None and not header.get("headrace_front"):
+            message, parent = _to_caller(message, parent, header)
+        self._send(stream, message, content, parent, *args, **kwargs)
 
     def _hear(self, msg_or_type: Any, content: Any, parent: Any) -> None:
         if isinstance(msg_or_type, str):
@@ -220,14 +252,34 @@ class KernelTap:
         self._session.send = self._send
 
 
+def routed_header(msg_or_type: Any, parent: Any) -> dict[str, Any] | None:
+    """Return the header of the request that caused a message, if that is a cell within `%flow run`."""
+    if isinstance(msg_or_type, str):
+        header = (parent or {}).get("header", parent) or {}
+    else:
+        header = msg_or_type.get("parent_header") or {}
+    return header if "headrace_cell" in header else None
+
+
+def _to_caller(msg_or_type: Any, parent: Any, header: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Let a message be caused by the cell that said `%flow run`."""
+    plain = {name: value for name, value in header.items() if not name.startswith("headrace_")}
+    plain["msg_id"] = header["headrace_parent"]
+    if not isinstance(msg_or_type, str):
+        return {**msg_or_type, "parent_header": plain}, parent
+    return msg_or_type, ({**parent, "header": plain} if "header" in parent else plain)
+
+
 class _Watched:
     """A stream that also tells what is written to it."""
 
-    def __init__(self, stream: Any, name: str, outputs: CellOutputs) -> None:
-        self._stream, self._name, self._outputs = stream, name, outputs
+    def __init__(self, stream: Any, name: str) -> None:
+        self._stream, self._name = stream, name
 
     def write(self, text: str) -> Any:
-        self._outputs.add("stream", {"name": self._name, "text": str(text)})
+        outputs = _watching.get()
+        if outputs is not None:
+            outputs.add("stream", {"name": self._name, "text": str(text)})
         return self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -236,10 +288,19 @@ class _Watched:
 
 @contextmanager
 def watch_streams(outputs: CellOutputs) -> Iterator[None]:
-    """Collect stdout and stderr of a terminal while the block runs."""
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Watched(sys.stdout, "stdout", outputs), _Watched(sys.stderr, "stderr", outputs)
+    """Collect stdout and stderr of a terminal while the block runs, of this context only."""
+    global _watchers, _before
+    token = _watching.set(outputs)
+    with _watch_lock:
+        if not _watchers:
+            _before = sys.stdout, sys.stderr
+            sys.stdout, sys.stderr = _Watched(sys.stdout, "stdout"), _Watched(sys.stderr, "stderr")
+        _watchers += 1
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = before
+        _watching.reset(token)
+        with _watch_lock:
+            _watchers -= 1
+            if not _watchers:
+                sys.stdout, sys.stderr = _before

@@ -24,8 +24,10 @@ from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.errors import HeadraceError, InvalidOption, StopSignal, StoreError, one_line
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.capture import CellOutputs
+from headrace.kernel_magic.cells.elsewhere import own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
 from headrace.kernel_magic.cells.notebook import Cell
+from headrace.kernel_magic.cells.routing import REQUEST, show
 from headrace.kernel_magic.cells.transformer import task_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class CellRunner:
         self._shell = session.shell
         self._plain: Callable[..., Any] = session.shell.run_ast_nodes
         session.shell.run_ast_nodes = self.run_ast_nodes
+        session.cell_runner = self
         self._show: Callable[..., Any] = session.shell.showtraceback
         session.shell.showtraceback = self._showtraceback
         #: thread → what it would show: an attempt that may be tried again holds its traceback back.
@@ -105,14 +108,14 @@ class CellRunner:
             return failed
         try:
             attempt = CellAttempt(self._session, self, cell, result, statements)
-            if task.options.background:
-                if _is_async(nodelist, cell_name, compiler):
+            if task.options.background and REQUEST.get() is None:  # a flow waits for its cells anyway
+                if not task.options.runner and _is_async(nodelist, cell_name, compiler):
                     raise InvalidOption(
                         "%%task: a --background cell cannot await at its top level.", field="background"
                     )
                 self._session.background.start(attempt, key, cell, flow)
                 return False
-            if _is_async(nodelist, cell_name, compiler):
+            if not task.options.runner and _is_async(nodelist, cell_name, compiler):
                 state = await attempt.run_async(key)
             else:
                 state = attempt.run_sync(key)
@@ -144,11 +147,24 @@ class CellRunner:
         return True
 
 
+class Shown:
+    """Stands for IPython's result of a cell that IPython does not run."""
+
+    error_in_exec: BaseException | None = None
+    error_before_exec: BaseException | None = None
+
+
 class CellAttempt:
     """One cell task on its way through the engine."""
 
     def __init__(
-        self, session: CellSession, runner: CellRunner, cell: Cell, result: Any, statements: Callable[[], Any]
+        self,
+        session: CellSession,
+        runner: CellRunner,
+        cell: Cell,
+        result: Any,
+        statements: Callable[[], Any],
+        where: str = "",
     ) -> None:
         assert cell.task is not None
         self._session = session
@@ -158,6 +174,7 @@ class CellAttempt:
         self._task: CellTask = cell.task
         self._result = result
         self._statements = statements
+        self._where = where or cell.task.options.runner or ""
         self._held: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
         self._folded: list[dict[str, str]] = []
         self._attempts = 0
@@ -177,7 +194,8 @@ class CellAttempt:
 
         with self._session.listening(outputs := CellOutputs(self._say)):
             self._keeper.outputs = outputs
-            state = execute_sync(self._definition(), self._body_sync, **self._call())
+            body = self._body_in_runner if self._where else self._body_sync
+            state = execute_sync(self._definition(), body, **self._call())
             self._show_end(state)
         return self._finish(key, state, outputs)
 
@@ -293,13 +311,30 @@ class CellAttempt:
             self._runner.held.pop(threading.get_ident(), None)
         return self._after()
 
+    def _body_in_runner(self) -> Any:
+        self._before()
+        # The namespace is the person's own: where the cell runs is said by its options, or by `%flow run`.
+        request = self._session.request
+        try:
+            return self._session.runners.run(
+                self._where, self._run, self._cell, self._flow, lambda output: show(self._session, output, request)
+            )
+        except Exception as error:
+            self._result.error_in_exec = error
+            self._held.append((((type(error), error, own_traceback(error.__traceback__)),), {"tb_offset": 0}))
+            raise
+        finally:
+            self._runner.held.pop(threading.get_ident(), None)
+
     def _fold(self, held: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
         """Show a failed attempt that was tried again, folded."""
         error = held[0][0][1]
         text = f"attempt {self._attempts} failed: {type(error).__name__}: {one_line(error)}; trying again"
         # What a failed attempt showed goes; its error stays, folded.
         self._shell.display_pub.clear_output(wait=True)
-        lines = self._shell.InteractiveTB.structured_traceback(*held[0][0], tb_offset=1)
+        lines = getattr(error, "headrace_lines", None) or self._shell.InteractiveTB.structured_traceback(
+            *held[0][0], tb_offset=held[1].get("tb_offset", 1)
+        )
         plain = _ANSI.sub("", "\n".join(lines))
         page = f"<details><summary>{html.escape(text)}</summary><pre>{html.escape(plain)}</pre></details>"
         self._folded.append({"text/plain": text, "text/html": page})
@@ -320,7 +355,11 @@ class CellAttempt:
             error = self._result.error_in_exec = state.data
         if self._held:
             args, kwargs = self._held[-1]
-            self._shell.showtraceback(*args, **kwargs)
+            lines = getattr(args[0][1], "headrace_lines", None)
+            if lines is not None:  # it was raised elsewhere, where its frames were
+                self._shell._showtraceback(args[0][0], args[0][1], lines)
+            else:
+                self._shell.showtraceback(*args, **kwargs)
         elif error is not None:
             self._shell.showtraceback((type(error), error, error.__traceback__))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
+from headrace.core.cells import RUNNERS
 from headrace.core.clock import instant
 from headrace.core.drawing import Node, duration_text, table_rows, to_svg, to_text
 from headrace.core.errors import HeadraceError
@@ -68,7 +70,8 @@ class FlowMagic(_Subcommands):
     name = "flow"
     default = "status"
     commands = {
-        "run": "run the stale cells in order: [--from CELL] [--only CELL[,CELL]] [--force] [--keep-going]",
+        "run": "run the stale cells in order: [--from CELL] [--only CELL[,CELL]] [--force] [--keep-going] "
+        "[--parallel N] [--runner threads|processes|dask|ray]",
         "status": "every cell: state, duration, what it comes after, why it is stale",
         "graph": "the same, drawn",
         "restore": "bring back the stored outputs of up-to-date cells, without running them",
@@ -80,10 +83,11 @@ class FlowMagic(_Subcommands):
         """Run what is stale."""
         from headrace.kernel_magic.cells import flow_run
 
-        options = _flags(words, {"from", "only"}, {"force", "keep-going"})
+        options = _flags(words, {"from", "only", "parallel", "runner"}, {"force", "keep-going"})
+        parallel, where = _side_by_side(options)
         only = tuple(part for part in options.get("only", "").split(",") if part)
         made = flow_run.plan(self._session, start=options.get("from", ""), only=only, force="force" in options)
-        rows = flow_run.run(self._session, made, keep_going="keep-going" in options)
+        rows = flow_run.run(self._session, made, keep_going="keep-going" in options, parallel=parallel, where=where)
         note = f"Cells and their order: from {made.view.origin}."
         return TextTable(("cell", "state", "time"), rows, note=note if rows else f"Nothing is stale. {note}")
 
@@ -144,9 +148,23 @@ def _flags(words: list[str], valued: set[str], plain: set[str]) -> dict[str, str
         if name in valued and not equals:
             value = next(rest, "")
             if not value:
-                raise UsageError(f"%flow run: --{name} needs a cell's name.")
+                wanted = {"parallel": "a number", "runner": "the name of a runner"}.get(name, "a cell's name")
+                raise UsageError(f"%flow run: --{name} needs {wanted}.")
         found[name] = value
     return found
+
+
+def _side_by_side(options: dict[str, str]) -> tuple[int, str]:
+    """Return how many cells run at a time, and where."""
+    where = options.get("runner", "")
+    if where and where not in RUNNERS:
+        raise UsageError(f"%flow run: --runner is {where!r}, but wants one of {', '.join(RUNNERS)}.")
+    text = options.get("parallel", "")
+    if text and not (text.isdecimal() and 1 <= int(text) <= 1000):
+        raise UsageError(f"%flow run: --parallel is {text!r}, but wants a whole number from 1 to 1000.")
+    if text:
+        return int(text), where
+    return (os.cpu_count() or 1) if where else 1, where
 
 
 def _note(view: FlowView) -> str:

@@ -17,6 +17,8 @@ from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
 from headrace.kernel_magic.cells.keeping import find, identity, parts_of
 from headrace.kernel_magic.cells.notebook import Cell
+from headrace.kernel_magic.cells.routing import acting_for, goes_to_front
+from headrace.kernel_magic.cells.side_by_side import SideBySide
 from headrace.kernel_magic.cells.staleness import key_of_cell
 from headrace.kernel_magic.cells.values import put_back
 from headrace.kernel_magic.results.hashing import UnhashableInput
@@ -103,7 +105,9 @@ def _named(names: dict[str, str], name: str) -> str:
     )
 
 
-def run(session: CellSession, made: Plan, *, keep_going: bool = False) -> list[tuple[str, str, str]]:
+def run(
+    session: CellSession, made: Plan, *, keep_going: bool = False, parallel: int = 1, where: str = ""
+) -> list[tuple[str, str, str]]:
     """Run a plan as one flow run.
 
     Parameters
@@ -112,6 +116,10 @@ def run(session: CellSession, made: Plan, *, keep_going: bool = False) -> list[t
     made : Plan
     keep_going : bool, default False
         Raise nothing at the end though cells failed.
+    parallel : int, default 1
+        So many independent cells at a time.
+    where : str, default ""
+        The runner of cells that name none, each as a function of its inputs; "": the kernel itself.
 
     Returns
     -------
@@ -129,34 +137,31 @@ def run(session: CellSession, made: Plan, *, keep_going: bool = False) -> list[t
     if not made.steps:
         return []
     path = session.notebook_path
-    name = Path(path).stem if path else "notebook"
-    rows: list[tuple[str, str, str]] = []
-    failed: list[str] = []
+    steps = _Steps(session, made)
 
     def body() -> None:
-        broken: set[str] = set()
-        for cell_id, why in made.steps:
-            cell = made.view.cells[cell_id]
-            upstream = [
-                e.upstream
-                for e in made.view.graph.upstream.get(cell_id, ())
-                if e.kind != "order" and e.upstream in broken
-            ]
-            if upstream:
-                broken.add(cell_id)
-                _refuse(session, cell, made.view.graph.labels[upstream[0]])
-                rows.append((cell.name, "✖ UpstreamFailed", ""))
-                continue
-            print(f"▶ {cell.name} — {why}")
-            if not _run_cell(session, cell):
-                broken.add(cell_id)
-                failed.append(cell.name)
-            last = session.last.get(key_of_cell(cell))
-            if last is not None:
-                rows.append((cell.name, last.state_name, duration_text(last.duration_seconds)))
-        if failed:
-            raise FailedRun(f"{len(failed)} of {len(made.steps)} cells failed: {', '.join(failed)}")
+        if parallel > 1 or where:
+            SideBySide(
+                session,
+                made.view,
+                [cell_id for cell_id, _ in made.steps],
+                limit=parallel,
+                where=where,
+                alone=steps.alone,
+                refused=steps.refused,
+                begun=steps.begun,
+                say=steps.say,
+                ended=steps.ended,
+            ).run()
+        else:
+            for cell_id, _why in made.steps:
+                if not steps.refused(cell_id):
+                    steps.say(steps.begun(cell_id))
+                    steps.ended(cell_id, steps.alone(cell_id))
+        if steps.failed:
+            raise FailedRun(f"{len(steps.failed)} of {len(made.steps)} cells failed: {', '.join(steps.failed)}")
 
+    name = Path(path).stem if path else "notebook"
     definition = Definition("flow", name, f"{session.document_key()}#flow", FlowOptions(name=None, log_prints=False))
     fields = {"notebook_path": path or None, "kernel_id": session.kernel_id, "trigger": "cell"}
     state = execute_sync(definition, body, fields=fields)
@@ -166,13 +171,61 @@ def run(session: CellSession, made: Plan, *, keep_going: bool = False) -> list[t
         if isinstance(state.data, HeadraceError):
             raise state.data
         raise FailedRun(state.message, state=state, run_id=state.run_id)
-    return rows
+    order = [cell_id for cell_id, _ in made.steps]
+    return [steps.rows[cell_id] for cell_id in order if cell_id in steps.rows]
+
+
+class _Steps:
+    """The steps of a plan on their way: what each came to."""
+
+    def __init__(self, session: CellSession, made: Plan) -> None:
+        self._session, self._view = session, made.view
+        self._why = dict(made.steps)
+        self._broken: set[str] = set()
+        self._is_quiet = goes_to_front(session)
+        self.rows: dict[str, tuple[str, str, str]] = {}
+        self.failed: list[str] = []
+
+    def refused(self, cell_id: str) -> bool:
+        """Record that a cell cannot run because one that it needs failed, if so."""
+        graph, cell = self._view.graph, self._view.cells[cell_id]
+        edges = graph.upstream.get(cell_id, ())
+        upstream = [edge.upstream for edge in edges if edge.kind != "order" and edge.upstream in self._broken]
+        if not upstream:
+            return False
+        self._broken.add(cell_id)
+        _refuse(self._session, cell, graph.labels[upstream[0]])
+        self.rows[cell_id] = (cell.name, "✖ UpstreamFailed", "")
+        return True
+
+    def begun(self, cell_id: str) -> str:
+        """Note that a cell begins; return the line that says which, and why."""
+        return f"▶ {self._view.cells[cell_id].name} — {self._why[cell_id]}"
+
+    def say(self, line: str) -> None:
+        """Show a line above what a cell shows, where that is shown under the caller."""
+        if not self._is_quiet:
+            print(line)
+
+    def alone(self, cell_id: str) -> bool:
+        """Run a cell in this thread."""
+        return _run_cell(self._session, self._view.cells[cell_id])
+
+    def ended(self, cell_id: str, completed: bool) -> None:
+        """Note how a cell ended."""
+        cell = self._view.cells[cell_id]
+        if not completed:
+            self._broken.add(cell_id)
+            self.failed.append(cell.name)
+        last = self._session.last.get(key_of_cell(cell))
+        if last is not None:
+            self.rows[cell_id] = (cell.name, last.state_name, duration_text(last.duration_seconds))
 
 
 def _run_cell(session: CellSession, cell: Cell) -> bool:
     """Run one cell as itself, in this thread or, if it awaits, on a loop of its own."""
     shell = session.shell
-    with session.acting_for(cell):
+    with acting_for(session, cell):
         transformed = shell.transform_cell(cell.source)
         if not shell.should_run_async(cell.source, transformed_cell=transformed):
             return bool(shell.run_cell(cell.source, store_history=False).success)

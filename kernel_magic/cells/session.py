@@ -20,6 +20,8 @@ from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.background import Background
 from headrace.kernel_magic.cells.capture import CellOutputs, KernelTap, watch_streams
 from headrace.kernel_magic.cells.notebook import Cell, Notebook, find_notebook, session_path
+from headrace.kernel_magic.cells.routing import REQUEST
+from headrace.kernel_magic.cells.runners import CellRunners
 
 #: Names that IPython itself puts into a namespace.
 _IPYTHON_NAMES = frozenset(
@@ -84,7 +86,10 @@ class CellSession:
         self.cells_by_id: dict[str, Cell] = {}
         self._analysed: dict[str, CellFlow] = {}
         self._digests: dict[str, tuple[int, str]] = {}
-        self._metadata: dict[str, Any] | None = None
+        #: Clients that put the outputs of cells into their own places, by their session ids.
+        self.fronts: set[str] = set()
+        self.runners = CellRunners(self)
+        self.cell_runner: Any = None
         self._document: tuple[str, str] | None = None
 
         self._declaration = self._declare()
@@ -108,10 +113,14 @@ class CellSession:
             self._declaration.unlink(missing_ok=True)
         if self.tap is not None:
             self.tap.close()
+        self.runners.close()
 
     @property
     def request(self) -> Mapping[str, Any]:
         """The execute request under way: its header and metadata; empty in a terminal."""
+        acted = REQUEST.get()
+        if acted is not None:
+            return acted
         if self.kernel is None:
             return {}
         try:
@@ -123,18 +132,7 @@ class CellSession:
     @property
     def cell_metadata(self) -> dict[str, Any]:
         """The metadata that the client sent with the cell (JupyterLab sends the cell's own)."""
-        if self._metadata is not None:
-            return dict(self._metadata)
         return dict(self.request.get("metadata") or {})
-
-    @contextmanager
-    def acting_for(self, cell: Cell) -> Iterator[None]:
-        """Let cells that run in this block be the given cell of the document."""
-        before, self._metadata = self._metadata, {**cell.metadata, "cellId": cell.id, "cell_index": cell.index}
-        try:
-            yield
-        finally:
-            self._metadata = before
 
     @property
     def kernel_id(self) -> str | None:

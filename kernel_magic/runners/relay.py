@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _ID, _PARENT = RUN_COLUMNS.index("id"), RUN_COLUMNS.index("parent_id")
 _TERMINAL = frozenset(state.value for state in TERMINAL)
+#: Run id → who shows what the run shows elsewhere, called with (position, output as JSON text); it is not recorded then.
+SHOWN_BY: dict[str, Callable[[int, str], None]] = {}
 
 
 class RelaySink:
@@ -88,7 +90,15 @@ class Gate:
                     self._parents.pop(change.run_id, None)
                 else:
                     self._unfinished[change.run_id] = (change.root_id, change.attempt)
+        if batch.outputs and SHOWN_BY:
+            batch.outputs = [row for row in batch.outputs if not self._shown(row)]
         self._recorder.take_in(batch)
+
+    def _shown(self, row: tuple[str, str, int, int, str]) -> bool:
+        show = SHOWN_BY.get(row[0])
+        if show is not None:
+            show(row[2], row[4])
+        return show is not None
 
     def _is_below(self, run_id: str | None, ancestor: str) -> bool:
         while run_id is not None:
