@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from headrace.core.errors import RunError as RunError
     from headrace.core.errors import StoreError as StoreError
     from headrace.core.errors import TaskTimeout as TaskTimeout
+    from headrace.core.errors import TransactionRolledBack as TransactionRolledBack
     from headrace.core.errors import UnfinishedRun as UnfinishedRun
     from headrace.core.errors import UpstreamFailed as UpstreamFailed
     from headrace.core.errors import UsageError as UsageError
     from headrace.core.states import State as State
     from headrace.core.states import StateType as StateType
+    from headrace.kernel_magic.cells.export import notebook_flow as notebook_flow
+    from headrace.kernel_magic.concurrency import concurrency as concurrency
+    from headrace.kernel_magic.concurrency import rate_limit as rate_limit
+    from headrace.kernel_magic.concurrency import rate_limit_async as rate_limit_async
     from headrace.kernel_magic.flows import Flow as Flow
     from headrace.kernel_magic.flows import flow as flow
     from headrace.kernel_magic.futures import FutureList as FutureList
@@ -43,6 +48,14 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.made_states import Failed as Failed
     from headrace.kernel_magic.notebook_task import notebook_task as notebook_task
     from headrace.kernel_magic.notebook_task import publish as publish
+    from headrace.kernel_magic.results.keeper import explain_cache as explain_cache
+    from headrace.kernel_magic.results.policies import DEFAULT as DEFAULT
+    from headrace.kernel_magic.results.policies import FLOW_PARAMETERS as FLOW_PARAMETERS
+    from headrace.kernel_magic.results.policies import INPUTS as INPUTS
+    from headrace.kernel_magic.results.policies import NO_CACHE as NO_CACHE
+    from headrace.kernel_magic.results.policies import RUN_ID as RUN_ID
+    from headrace.kernel_magic.results.policies import TASK_SOURCE as TASK_SOURCE
+    from headrace.kernel_magic.results.policies import CachePolicy as CachePolicy
     from headrace.kernel_magic.retries import exponential_backoff as exponential_backoff
     from headrace.kernel_magic.run_logging import disable_run_logger as disable_run_logger
     from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
@@ -54,6 +67,11 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.tagging import tags as tags
     from headrace.kernel_magic.tasks import Task as Task
     from headrace.kernel_magic.tasks import task as task
+    from headrace.kernel_magic.transactions import CommitMode as CommitMode
+    from headrace.kernel_magic.transactions import IsolationLevel as IsolationLevel
+    from headrace.kernel_magic.transactions import Transaction as Transaction
+    from headrace.kernel_magic.transactions import get_transaction as get_transaction
+    from headrace.kernel_magic.transactions import transaction as transaction
     from headrace.server.notebooks import execute_notebook as execute_notebook
     from headrace.server.notebooks import execute_notebook_async as execute_notebook_async
     from headrace.server.notebooks import inspect_notebook as inspect_notebook
@@ -62,55 +80,81 @@ __version__ = "0.1.0"
 
 # Public name → the module that defines it. The imports above repeat it for type checkers; a test keeps the two equal.
 _MODULES = {
+    "CachePolicy": "headrace.kernel_magic.results.policies",
     "Cancelled": "headrace.kernel_magic.made_states",
     "CancelledRun": "headrace.core.errors",
+    "CommitMode": "headrace.kernel_magic.transactions",
     "Completed": "headrace.kernel_magic.made_states",
     "ConcurrencySlotAcquisitionError": "headrace.core.errors",
     "Crashed": "headrace.kernel_magic.made_states",
     "CrashedRun": "headrace.core.errors",
+    "DEFAULT": "headrace.kernel_magic.results.policies",
     "DaskTaskRunner": "headrace.kernel_magic.runners.dask",
+    "FLOW_PARAMETERS": "headrace.kernel_magic.results.policies",
     "Failed": "headrace.kernel_magic.made_states",
     "FailedRun": "headrace.core.errors",
     "Flow": "headrace.kernel_magic.flows",
     "FutureList": "headrace.kernel_magic.futures",
     "HeadraceError": "headrace.core.errors",
+    "INPUTS": "headrace.kernel_magic.results.policies",
+    "IsolationLevel": "headrace.kernel_magic.transactions",
     "MissingContextError": "headrace.core.errors",
+    "NO_CACHE": "headrace.kernel_magic.results.policies",
     "PausedRun": "headrace.core.errors",
     "ProcessPoolTaskRunner": "headrace.kernel_magic.runners.processes",
+    "RUN_ID": "headrace.kernel_magic.results.policies",
     "RayTaskRunner": "headrace.kernel_magic.runners.ray",
     "RunError": "headrace.core.errors",
     "State": "headrace.core.states",
     "StateType": "headrace.core.states",
     "StoreError": "headrace.core.errors",
+    "TASK_SOURCE": "headrace.kernel_magic.results.policies",
     "Task": "headrace.kernel_magic.tasks",
     "TaskFuture": "headrace.kernel_magic.futures",
     "TaskTimeout": "headrace.core.errors",
     "ThreadPoolTaskRunner": "headrace.kernel_magic.runners.threads",
+    "Transaction": "headrace.kernel_magic.transactions",
+    "TransactionRolledBack": "headrace.core.errors",
     "UnfinishedRun": "headrace.core.errors",
     "UpstreamFailed": "headrace.core.errors",
     "UsageError": "headrace.core.errors",
     "allow_failure": "headrace.kernel_magic.futures",
     "as_completed": "headrace.kernel_magic.futures",
+    "concurrency": "headrace.kernel_magic.concurrency",
     "disable_run_logger": "headrace.kernel_magic.run_logging",
     "execute_notebook": "headrace.server.notebooks",
     "execute_notebook_async": "headrace.server.notebooks",
+    "explain_cache": "headrace.kernel_magic.results.keeper",
     "exponential_backoff": "headrace.kernel_magic.retries",
     "flow": "headrace.kernel_magic.flows",
     "get_run_logger": "headrace.kernel_magic.run_logging",
+    "get_transaction": "headrace.kernel_magic.transactions",
     "inspect_notebook": "headrace.server.notebooks",
+    "notebook_flow": "headrace.kernel_magic.cells.export",
     "notebook_task": "headrace.kernel_magic.notebook_task",
     "publish": "headrace.kernel_magic.notebook_task",
     "quote": "headrace.kernel_magic.futures",
+    "rate_limit": "headrace.kernel_magic.concurrency",
+    "rate_limit_async": "headrace.kernel_magic.concurrency",
     "stop": "headrace.kernel_magic.stopping",
     "tags": "headrace.kernel_magic.tagging",
     "task": "headrace.kernel_magic.tasks",
+    "transaction": "headrace.kernel_magic.transactions",
     "unmapped": "headrace.kernel_magic.futures",
     "wait": "headrace.kernel_magic.futures",
 }
 
 __all__ = [
+    "DEFAULT",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NO_CACHE",
+    "RUN_ID",
+    "TASK_SOURCE",
+    "CachePolicy",
     "Cancelled",
     "CancelledRun",
+    "CommitMode",
     "Completed",
     "ConcurrencySlotAcquisitionError",
     "Crashed",
@@ -121,6 +165,7 @@ __all__ = [
     "Flow",
     "FutureList",
     "HeadraceError",
+    "IsolationLevel",
     "MissingContextError",
     "PausedRun",
     "ProcessPoolTaskRunner",
@@ -133,25 +178,34 @@ __all__ = [
     "TaskFuture",
     "TaskTimeout",
     "ThreadPoolTaskRunner",
+    "Transaction",
+    "TransactionRolledBack",
     "UnfinishedRun",
     "UpstreamFailed",
     "UsageError",
     "__version__",
     "allow_failure",
     "as_completed",
+    "concurrency",
     "disable_run_logger",
     "execute_notebook",
     "execute_notebook_async",
+    "explain_cache",
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "get_transaction",
     "inspect_notebook",
+    "notebook_flow",
     "notebook_task",
     "publish",
     "quote",
+    "rate_limit",
+    "rate_limit_async",
     "stop",
     "tags",
     "task",
+    "transaction",
     "unmapped",
     "wait",
 ]

@@ -80,6 +80,8 @@ class RunOptions:
     on_crash: str = "retries"
     #: Seconds before each retry, made from `retry_delay_seconds`.
     delays: tuple[float, ...] = field(default=(0.0,), init=False, repr=False, compare=False)
+    #: Whether it has hooks of transactions.
+    undoable: bool = field(default=False, init=False, repr=False, compare=False)
 
     @property
     def what(self) -> str:
@@ -245,6 +247,7 @@ class TaskOptions(RunOptions):
         self._check("result_storage_key", str, "text")
         for name in ("on_rollback", "on_commit"):
             self._set(name, self._checked_hooks(name))
+        self._set("undoable", bool(self.on_rollback or self.on_commit))
         asked = (self.cache_policy, self.cache_key_fn, self.result_storage, self.result_storage_key)
         wants = any(value is not None for value in asked) or self.result_serializer is not None
         self._set("keeps", self.persist_result is True or (self.persist_result is None and wants))

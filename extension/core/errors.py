@@ -28,6 +28,7 @@
     ├── UnserializableResult             a result cannot be stored
     ├── UntrustedResultError             a stored result's seal is not ours
     ├── ConcurrencySlotAcquisitionError  a slot of a limit was not to be had
+    ├── TransactionRolledBack            a commit hook failed, and the transaction was undone
     └── RunError                         a run did not end well; `state` says how
         ├── FailedRun
         │   ├── TaskTimeout (TimeoutError)
@@ -215,6 +216,12 @@ class UnserializableResult(HeadraceError):
     """A result cannot be stored."""
 
     code = "result_not_serializable"
+
+
+class TransactionRolledBack(HeadraceError):
+    """A commit hook failed, and the transaction was undone."""
+
+    code = "transaction_rolled_back"
 
 
 class UntrustedResultError(HeadraceError):

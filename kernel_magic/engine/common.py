@@ -46,6 +46,10 @@ def begin(run: LiveRun, attempt: int) -> None:
 def finish(run: LiveRun, outcome: Outcome) -> None:
     """Record the final state, and say in the run's log what went wrong."""
     run.end(outcome)
+    if run.kind == "task" and (run.transaction is not None or run.options.undoable):
+        from headrace.kernel_magic.engine.undoing import finished
+
+        finished(run, outcome)
     if outcome.error is not None and outcome.kind not in (Kind.STOP, Kind.VALUE):
         from headrace.kernel_magic.engine.ending import say_failure
 

@@ -20,6 +20,7 @@ from headrace.kernel_magic.names import fill_template, run_slug, task_slug
 from headrace.kernel_magic.previews import pictures, safe_result_picture
 
 if TYPE_CHECKING:
+    from headrace.kernel_magic.transactions import Transaction
     from headrace.store.recorder import RunRecord
 
 #: So many records wait at most before a thread that makes more has to help writing them (bounds memory).
@@ -28,6 +29,7 @@ BACKLOG = 20_000
 S = StateType
 CURRENT: contextvars.ContextVar[LiveRun | None] = contextvars.ContextVar("headrace_run", default=None)
 TAGS: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("headrace_tags", default=())
+TRANSACTION: contextvars.ContextVar[Transaction | None] = contextvars.ContextVar("headrace_transaction", default=None)
 #: Every run that this process moves on, by id.
 LIVE: dict[str, LiveRun] = {}
 
@@ -112,6 +114,7 @@ class LiveRun:
         "tags",
         "taken",
         "told",
+        "transaction",
     )
 
     def __init__(
@@ -173,6 +176,11 @@ class LiveRun:
                     f"{self.session.deepest} are allowed. Does a flow or task call itself without end? (HEADRACE_MAX_DEPTH raises the limit.)"
                 )
         self.flow = self if (kind == "flow" or parent is None) else parent.flow
+        self.transaction: Transaction | None = None
+        if TRANSACTION.get() is not None or (parent is not None and parent.transaction is not None):
+            from headrace.kernel_magic.engine.undoing import active
+
+            self.transaction = active(parent)
         context_tags = TAGS.get()
         self.tags = tuple(sorted({*options.tags, *context_tags})) if context_tags else tuple(options.tags)
         if record is None:
