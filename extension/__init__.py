@@ -213,11 +213,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use, and remember it."""
+    from importlib import import_module
+
+    if name == "runtime":
+        return import_module("headrace.runtime")
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module 'headrace' has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(module), name)
     globals()[name] = value
     return value

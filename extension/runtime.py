@@ -1,4 +1,4 @@
-"""`from headrace.runtime import flow_run, task_run, deployment`: what code can know about its run.
+"""`from headrace.runtime import flow_run, task_run, notebook_run, deployment`: what code can know about its run.
 
 The values are made in headrace.kernel_magic.runtime and looked up at their first use.
 """
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headrace.kernel_magic.runtime import deployment as deployment
     from headrace.kernel_magic.runtime import flow_run as flow_run
+    from headrace.kernel_magic.runtime import notebook_run as notebook_run
     from headrace.kernel_magic.runtime import task_run as task_run
 
-__all__ = ["deployment", "flow_run", "task_run"]
+__all__ = ["deployment", "flow_run", "notebook_run", "task_run"]
 
 
 def __getattr__(name: str) -> Any:

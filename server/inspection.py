@@ -146,12 +146,12 @@ def declared_parameters(
     return [] if index < 0 else inspect_source(cell_source(nb["cells"][index]))
 
 
-def inspect_notebook(notebook: Any, parameters: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+def inspect_notebook(notebook_path: Any, parameters: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """Return the parameters of a notebook, with papermill's keys and ours.
 
     Parameters
     ----------
-    notebook : str, Path or NotebookNode
+    notebook_path : str, Path or NotebookNode
         A file (any fsspec URL) or a notebook.
     parameters : mapping or None, default None
         Values for `{name}` tokens in the path; without them the path is taken as it is.
@@ -167,6 +167,7 @@ def inspect_notebook(notebook: Any, parameters: Mapping[str, Any] | None = None)
     InvalidNotebook
         If it cannot be read, or its parameters cell is not Python.
     """
+    notebook = notebook_path
     if not isinstance(notebook, Mapping):
         path = str(notebook)
         if parameters is not None:

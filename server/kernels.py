@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import Empty
 from typing import IO, Any
 
-from headrace.core.errors import HeadraceError, UnknownKernel, UsageError
+from headrace.core.errors import HeadraceError, UnknownKernel, UsageError, one_line
 from headrace.core.settings import DATA_DIR, DATABASE_URL, StorePlace
 from headrace.server.processes import Limits, describe_exit, kill_group, process_facts
 
@@ -370,11 +370,11 @@ async def launch(
         options["cwd"] = cwd
     try:
         await manager.start_kernel(env=dict(os.environ if env is None else env), **options)
-    except OSError as error:
+    except Exception as error:
+        # A provisioner of a cluster may raise anything.
         errors.close()
-        raise KernelStartError(
-            f"The kernel {name} does not start: {error.strerror or error}: {spec.argv[0]}"
-        ) from error
+        why = f"{error.strerror}: {spec.argv[0]}" if isinstance(error, OSError) and error.strerror else one_line(error)
+        raise KernelStartError(f"The kernel {name} does not start: {why}") from error
     kernel = Kernel(name=name, manager=manager)
     kernel._errors = errors
     kernel._pid = getattr(manager.provisioner, "pid", None)

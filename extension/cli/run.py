@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from headrace import __version__
 from headrace.cli.run_values import read_parameters, read_seconds, read_size
 from headrace.core.errors import UsageError
 from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
@@ -147,6 +148,7 @@ from headrace.core.run_spec import BESIDE, CHECKPOINTS, STANDARD, NotebookSpec
 @click.option("--memory-limit", metavar="SIZE", help="Memory that the kernel may allocate, e.g. 2G (Linux).")
 @click.option("--cpu-limit", type=int, metavar="SECONDS", help="Processor time that the kernel may use (Linux).")
 @click.option("--engine", metavar="NAME", help="Another engine of papermill's: the run is not recorded.")
+@click.version_option(__version__, message="headrace %(version)s")
 @click.pass_context
 def run(ctx: click.Context, /, notebook_path: str | None, output_path: str | None, **options: Any) -> int:
     """Run a notebook: every cell recorded, live, with an honest end.

@@ -159,6 +159,8 @@ class WarmUnits:
                 continue
             if now - at < SETTLE_SECONDS or psutil.virtual_memory().available < FREE_BYTES:
                 continue
+            if self._limit < 1:
+                return
             if len(self._units) >= self._limit:
                 oldest = min(self._units, key=lambda unit: unit.made_at)
                 if oldest.made_at > at:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,31 @@ def test_a_run_says_how_far_it_is_and_where_the_output_stands(data_dir: Path, tm
     assert lines[3].endswith(str(made))
     assert (tmp_path / "report-runs" / "latest.ipynb").resolve() == made
     assert read(made)["cells"][1]["outputs"][0]["text"] == ["1\n"]
+
+
+def test_a_terminal_shows_a_live_line(data_dir: Path, tmp_path: Path) -> None:
+    import pty
+
+    write(tmp_path / "in.ipynb", "x = 1", "# Wait\nimport time\nprint('row 7 of 9', flush=True)\ntime.sleep(0.6)")
+    main_end, terminal = pty.openpty()
+    command = [sys.executable, "-m", "headrace.cli.main", "run", "in.ipynb", "out.ipynb", "--name", "weekly"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=terminal)
+    os.close(terminal)
+    said = b""
+    try:
+        while True:
+            try:
+                said += os.read(main_end, 4096)
+            except OSError:  # the other end is closed
+                break
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        os.close(main_end)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    assert re.search(r"weekly .*1/2 0:00:0\d Wait row 7 of 9", shown), shown
+    assert "Completed in" in shown.splitlines()[-1]
 
 
 def test_a_failure_shows_the_traceback_and_one_line(data_dir: Path, tmp_path: Path) -> None:

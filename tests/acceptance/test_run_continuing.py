@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,28 @@ def end_as_the_janitor_does(run_id: str) -> None:
     for found in runs.tree(run_id):
         if not found.is_final:
             runs.advance(found.id, StateType.CRASHED, "Crashed", attempt=found.attempt, message="its runner died")
+
+
+def test_a_cancelled_run_goes_on_where_it_was(data_dir: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.ipynb", SETUP, slow(2, "a = 2"), fails_once(3, "print(a)"), "note(4)")
+    cells = json.loads(source.read_text())
+    cells["cells"][2]["source"] = cells["cells"][2]["source"].replace("raise ValueError('not yet')", "time.sleep(60)")
+    source.write_text(json.dumps(cells))
+
+    def cancel() -> None:
+        wait_until(lambda: (tmp_path / "ran").exists() and "3" in (tmp_path / "ran").read_text(), seconds=40)
+        get_store().runs.request_cancel(get_store().runs.page()[0][0].id)
+
+    asker = threading.Thread(target=cancel)
+    asker.start()
+    first = run(source, tmp_path / "one.ipynb", cwd=str(tmp_path))
+    asker.join()
+    assert stored(first.run.id).state_type.value == "CANCELLED"
+    take_ran(tmp_path)
+    (tmp_path / "ok").touch()
+    second = go_on(first, tmp_path / "two.ipynb")
+    assert second.ending.exit_code == 0, second.ending.message
+    assert take_ran(tmp_path) == ["3", "4"]
 
 
 def test_what_was_edited_runs_again_with_what_uses_it(data_dir: Path, tmp_path: Path) -> None:

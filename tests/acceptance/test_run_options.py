@@ -215,3 +215,39 @@ def test_values_that_cannot_be_are_one_line(
     said = capsys.readouterr().err.strip()
     assert message in said
     assert len(said.splitlines()) == 1
+
+
+BAD_NOTEBOOKS: dict[str, tuple[bytes | None, list[str], str]] = {
+    "malformed": (b"{ no", [], "in.ipynb is no notebook"),
+    "empty": (b"", [], "it is empty"),
+    "of format 3": (b'{"nbformat": 3, "worksheets": []}', [], "its format is 3; open it in JupyterLab and save it"),
+    "missing": (None, [], "There is no notebook in.ipynb; check the path"),
+    "without a kernel": (
+        b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}',
+        [],
+        "choose one with -k",
+    ),
+    "a folder": (b"", ["."], ". is a folder; name a notebook in it"),
+    "a path that cannot be": (b"", ["in.ipynb/x.ipynb"], "in.ipynb/x.ipynb"),
+    "a folder as output": (b"{}", ["in.ipynb", "."], "is a folder; name a file in it"),
+    "no place for the output": (b"{}", ["in.ipynb", "/dev/null/out.ipynb"], "/dev/null"),
+    "an unknown field": (b"{}", ["in.ipynb", "{mont}.ipynb"], "unknown {mont}"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_NOTEBOOKS.values(), ids=BAD_NOTEBOOKS.keys())
+def test_notebooks_and_paths_that_cannot_be_are_one_line_and_write_nothing(
+    case: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, words, message = case
+    if content == b"{}":
+        write(folder / "in.ipynb", "1")
+    elif content is not None:
+        (folder / "in.ipynb").write_bytes(content)
+    before = os.listdir(folder)
+    assert headrace(*(words or ["in.ipynb"])) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert os.listdir(folder) == before
+    assert get_store().runs.page()[0] == []

@@ -80,7 +80,7 @@ def test_facts_of_the_run_can_be_read_in_the_notebook(data_dir: Path, tmp_path: 
     source = write(
         tmp_path / "in.ipynb",
         declared("month: int = 1"),
-        "from headrace.kernel_magic.runtime import notebook_run as run\n"
+        "import headrace\nrun = headrace.runtime.notebook_run\n"
         "print(run.id, run.name, run.parameters, run.is_scheduled, run.attempt)\n"
         "print(run.scheduled_at, run.interval_start, run.interval_end)",
     )

@@ -57,6 +57,16 @@ def test_a_notebook_object_needs_no_file(tmp_path: Path) -> None:
     assert texts(found.cells[0].outputs) == "42\n"
 
 
+def test_any_fsspec_url_is_read_and_written(tmp_path: Path) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/in/report.ipynb", json.dumps(notebook("print(6 * 7)")).encode())
+    quiet("memory://in/report.ipynb", "memory://out/{notebook}.ipynb")
+    assert texts(json.loads(memory.cat("/out/report.ipynb"))["cells"][0]["outputs"]) == "42\n"
+    assert newest().notebook_path == "memory://in/report.ipynb"
+
+
 def test_errors_are_papermills_and_ours(tmp_path: Path) -> None:
     source = write(tmp_path / "in.ipynb", "1", "1/0")
     with pytest.raises(PapermillExecutionError) as caught:
