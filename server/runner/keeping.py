@@ -18,11 +18,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from headrace.core import settings
 from headrace.core.runs import Run
 from headrace.server.kernels import Kernel
 from headrace.server.processes import process_start
 
 SPEC_PREFIX = "headrace-kept-"
+#: So many kernels are kept at once at most.
+KEPT_KERNELS = 3
 
 
 def watch_over(kernel: Kernel, data_dir: Path, run_id: str) -> None:
@@ -76,12 +79,28 @@ def keep(kernel: Kernel, data_dir: Path, run: Run, seconds: float) -> dict[str, 
     }
     note["kernelspec"] = _write_kernelspec(note, run.name)
     path = note_path(data_dir, run.id)
+    _make_room(data_dir)
     _write_note(path, note)
     if kernel.watched not in (None, path):
         assert kernel.watched is not None
         _write_note(kernel.watched, {"moved": str(path)})
     kernel.watched = path
     return {"until": round(until, 3), **{k: note[k] for k in ("connection_file", "kernelspec")}, **note["kernel"]}
+
+
+def _make_room(data_dir: Path) -> None:
+    """Let the oldest kept kernels go that are more than `HEADRACE_KEPT_KERNELS` allows: each holds its memory."""
+    waiting: list[tuple[float, Path, Any]] = []
+    for path in (data_dir / "kept").glob("*.json"):
+        try:
+            note = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if "until" in note and not note.get("holder"):
+            waiting.append((path.stat().st_mtime, path, note))
+    most = max(1, int(settings.number("KEPT_KERNELS", KEPT_KERNELS)))
+    for _, path, note in sorted(waiting, key=lambda entry: entry[0])[: max(0, len(waiting) + 1 - most)]:
+        _write_note(path, {**note, "until": 0})
 
 
 def _write_note(path: Path, note: Mapping[str, Any]) -> None:

@@ -129,9 +129,14 @@ class NotebookRunner:
     async def _launch(self) -> Kernel | KernelStartError:
         """Start a kernel; a kernel that does not start is a crash of the run, not a wrong request."""
         env = kernels.kernel_environment(find_store(), self.prepared.input_path, self.spec.env)
-        kept = await self._kept_kernel() or await self._warm_kernel()
+        kept = await self._kept_kernel()
         if kept is not None:
+            if self._warm is not None:
+                await self._warm.stop(now=True)
             return kept
+        warm = await self._warm_kernel()
+        if warm is not None:
+            return warm
         try:
             return await kernels.launch(
                 self.prepared.kernel_name,

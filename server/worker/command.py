@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.core import settings
 from headrace.core.errors import NotFound, UsageError
 from headrace.core.launching import LAUNCH
 from headrace.core.runs import DAMAGED, Run, RunKind
@@ -32,6 +33,8 @@ ATTEMPT = "HEADRACE_RUN_ATTEMPT"
 ATTEMPT_DIR = "HEADRACE_ATTEMPT_DIR"
 #: Exit code of a process that found its attempt taken over by another one: no crash.
 SUPERSEDED = 75
+#: The kernel of a run that failed is kept so long (DESIGN.md, "Continuing a run"), seconds.
+KEEP_KERNEL_SECONDS = 600.0
 #: Launch values that a notebook's spec takes as they are.
 _SPEC = (
     *("output_path", "kernel_name", "cwd", "env_file", "cell_timeout_seconds", "timeout_seconds"),
@@ -159,6 +162,8 @@ def notebook_spec(run: Run, launch: Mapping[str, Any], source: str) -> dict[str,
         "trigger": run.trigger,
         **{name: launch.get(name) for name in _SPEC},
     }
+    if spec["keep_kernel_seconds"] is None:
+        spec["keep_kernel_seconds"] = settings.number("KEEP_KERNEL_SECONDS", KEEP_KERNEL_SECONDS)
     if source != run.notebook_path and not spec["output_path"] and run.notebook_path:
         stem = run.notebook_path.removesuffix(".ipynb")
         spec["output_path"] = f"{stem}-runs/{run.id}.ipynb"

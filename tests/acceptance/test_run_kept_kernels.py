@@ -157,6 +157,19 @@ def test_its_time_ends_it(data_dir: Path, tmp_path: Path) -> None:
     wait_until(lambda: not note_path(data_dir, result.run.id).exists(), seconds=10)
 
 
+def test_no_more_are_kept_than_there_is_room_for(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_KEPT_KERNELS", "1")
+    source = write(tmp_path / "in.ipynb", "1/0")
+    first, second = (run(source, None, keep_kernel_seconds=600).run.id for _ in range(2))
+    pids = [stored(run_id).details["kept_kernel"]["pid"] for run_id in (first, second)]
+    wait_until(lambda: is_gone(pids[0]), seconds=20)
+    assert not is_gone(pids[1])
+    os.killpg(pids[1], signal.SIGKILL)
+    wait_until(lambda: not note_path(data_dir, second).exists(), seconds=10)
+
+
 def test_it_does_not_outlive_a_runner_that_was_killed(data_dir: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "in.ipynb", "import time\nprint('on', flush=True)\ntime.sleep(60)")
     spec = tmp_path / "spec.json"

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from waiting import wait_until
 
-from headrace.core.launching import new_run
+from headrace.core.launching import new_run, run_again
 from headrace.core.runs import Run, RunKind
 from headrace.server.worker import warm
 from headrace.server.worker.worker import Worker
@@ -92,6 +92,24 @@ def test_a_unit_of_another_folder_or_kernel_is_not_taken(store: Store, tmp_path:
         assert found.pid != unit
         (cell,) = cell_runs(found.id)
         assert store.logs.outputs(cell.id)[0]["text"] == f"{other}\n"
+
+
+def test_the_kernel_of_a_failed_run_is_kept_and_goes_on(store: Store, tmp_path: Path) -> None:
+    ok = tmp_path / "ok"
+    source = write(
+        tmp_path / "in.ipynb",
+        "import threading\nlock = threading.Lock()",
+        f"from pathlib import Path\nassert Path({str(ok)!r}).exists()\nprint(lock.locked())",
+    )
+    with working(store):
+        first = ended(submit(store, source))
+        assert (first.state_name, first.details["kept_kernel"]["pid"] > 0) == ("Failed", True)
+        ok.touch()
+        again = store.runs.create(run_again(first, now=store.clock.now_us(), resume=True))
+        second = ended(again)
+        assert (second.state_name, second.resumed_from_id) == ("Completed", first.id)
+        assert [cell.state_name for cell in cell_runs(second.id)] == ["Cached", "Completed"]
+        assert second.details["continues"]["kept_kernel"] is True
 
 
 def test_a_unit_whose_kernel_died_is_replaced(store: Store, tmp_path: Path) -> None:
