@@ -260,9 +260,14 @@ class Attempt:
             self._recording.details["published"] = sorted({result.definition for result in results})
 
     async def _is_kept(self, ending: Ending) -> bool:
-        """Whether the kernel is left running: the run did not complete, and it lives on a machine of ours."""
-        wanted = self._runner.spec.keep_kernel_seconds > 0 and ending.state_type is not StateType.COMPLETED
-        if not wanted or self._kernel is None or self._kernel.pid is None or self._loop is None:
+        """Whether the kernel is left running: the run failed or was interrupted, and it lives on a machine of ours.
+
+        Not where the run was cancelled from elsewhere: who cancels wants it gone.
+        """
+        wanted = ending.state_type is StateType.FAILED or ending.interrupted
+        if not wanted or self._runner.spec.keep_kernel_seconds <= 0 or self._loop is None:
+            return False
+        if self._kernel is None or self._kernel.pid is None:
             return False
         return not ending.kernel_died and not self._runner.stop_now and await self._kernel.alive()
 

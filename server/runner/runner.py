@@ -102,6 +102,11 @@ class NotebookRunner:
         self._signals = signals if signals is not None else Signals.ALL if own_process else Signals.NONE
         self._attempt: Attempt | None = None
 
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether the run was made by somebody else, and waited in the store."""
+        return self._taken is not None
+
     async def run(self) -> Result:
         """Run it.
 

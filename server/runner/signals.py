@@ -23,6 +23,9 @@ class Signals(Enum):
     ALL = "all"
 
 
+_AT_TERMINAL = "interrupted from the terminal"
+
+
 @contextmanager
 def signals(runner: NotebookRunner, loop: asyncio.AbstractEventLoop, which: Signals) -> Iterator[None]:
     """Turn signals into the run's end while the block runs; in the main thread only.
@@ -40,7 +43,9 @@ def signals(runner: NotebookRunner, loop: asyncio.AbstractEventLoop, which: Sign
 
     def interrupt() -> None:
         counts["interrupts"] += 1
-        runner.request_stop(cancelled("interrupted from the terminal", interrupted=True), now=counts["interrupts"] > 1)
+        # A run of a worker is interrupted by the worker, for somebody who has cancelled it.
+        asked = cancelled("cancelled") if runner.is_taken_over else cancelled(_AT_TERMINAL, interrupted=True)
+        runner.request_stop(asked, now=counts["interrupts"] > 1)
 
     def terminate() -> None:
         runner.request_stop(cancelled("the runner was asked to leave (SIGTERM)"), now=True)
