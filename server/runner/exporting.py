@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,11 @@ from headrace.core.run_spec import STANDARD, NotebookSpec
 
 #: Browsers that print pages without a screen, by the names of their programs; the first that is found is used.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+#: The same on macOS, where applications are not on PATH.
+APPLICATIONS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
 PRINT_SECONDS = 120
 
 
@@ -87,12 +94,27 @@ def find_browser() -> str:
         There is none.
     """
     named = os.environ.get("HEADRACE_CHROMIUM", "")
-    found = named if named and os.access(named, os.X_OK) else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if named and os.access(named, os.X_OK):
+        return named
+    found = next(filter(None, map(shutil.which, BROWSERS)), None) or next(_elsewhere(), None)
     if found is None:
         raise UsageError(
             "PDF is printed by a browser, and none was found: install Chromium or Chrome, or write --html.", field="pdf"
         )
     return found
+
+
+def _elsewhere() -> Iterator[str]:
+    """Yield browsers that are not on PATH: macOS's applications, and what Playwright has downloaded (its own places)."""
+    yield from (path for path in APPLICATIONS if os.access(path, os.X_OK))
+    caches = [
+        os.environ.get("PLAYWRIGHT_BROWSERS_PATH", ""),
+        "~/.cache/ms-playwright",
+        "~/Library/Caches/ms-playwright",
+    ]
+    for folder in filter(None, caches):
+        for program in ("chrome-linux*/chrome", "chrome-mac*/Chromium.app/Contents/MacOS/Chromium"):
+            yield from sorted(glob.glob(os.path.expanduser(f"{folder}/chromium-*/{program}")), reverse=True)
 
 
 def _print(page: str, path: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from headrace.core.errors import HeadraceError, UsageError, one_line
 from headrace.core.run_spec import STANDARD, NotebookSpec
 from headrace.server.notebook_file import is_url
+from headrace.server.runner.outcome import EXIT_INTERRUPTED
 
 #: How often the file is looked at, seconds.
 LOOK_SECONDS = 0.3
@@ -46,6 +47,8 @@ def watch(spec: NotebookSpec, run: Callable[[NotebookSpec], int]) -> int:
 
             click.echo(f"headrace run: {one_line(error)}", err=True)
             code = error.exit_code
+        if code == EXIT_INTERRUPTED:
+            return code
         try:
             while _mark(spec.input_path) in (seen, None):
                 time.sleep(LOOK_SECONDS)

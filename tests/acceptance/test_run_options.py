@@ -13,6 +13,7 @@ from provision import chromium
 from waiting import wait_until
 
 from headrace.cli.main import run as command
+from headrace.server.runner import exporting
 from headrace.store import get_store
 from notebooks import cell_runs, code, read, texts, write
 
@@ -124,10 +125,15 @@ def test_pdf_without_a_browser_is_refused_before_a_kernel_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(exporting, "APPLICATIONS", ())
     write(folder / "in.ipynb", "1")
     assert headrace("in.ipynb", "--pdf") == 2
     assert "none was found" in capsys.readouterr().err
     assert os.listdir(folder) == ["in.ipynb"]
+    playwrights = Path.home() / ".cache/ms-playwright/chromium-1200/chrome-linux64/chrome"
+    playwrights.parent.mkdir(parents=True)
+    playwrights.touch(mode=0o755)
+    assert exporting.find_browser() == str(playwrights)
 
 
 def test_memory_and_processor_time_are_limited(folder: Path) -> None:
