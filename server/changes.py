@@ -146,7 +146,7 @@ class Reader:
     def _collect(self, events: Iterable[Event]) -> Batch:
         batch = Batch(seq=self.seq)
         changed = batch.at
-        lists: dict[str, dict[str, None]] = {"deployments": {}, "schedules": {}, "documents": {}}
+        lists: dict[str, dict[str, None]] = {"deployments": {}, "schedules": {}, "documents": {}, "artifacts": {}}
         seen = self._services.seen_owner
         counted = False
         for event in events:
@@ -166,6 +166,8 @@ class Reader:
                 lists["deployments"][str(event.payload.get("deployment_id", ""))] = None
             elif kind == e.DOCUMENT_CHANGED:
                 lists["documents"][event.subject_id or ""] = None
+            elif kind == e.ARTIFACT_CREATED:
+                lists["artifacts"][event.root_id or ""] = None
             elif kind == e.WORKER_CHANGED:
                 batch.rest["workers"] = True
             elif kind == e.LIMIT_CHANGED:

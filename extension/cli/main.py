@@ -36,7 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "db": Entry("headrace.cli.database:db", "Look after the store: schema, size, old runs."),
     "doctor": Entry("headrace.cli.doctor:doctor", "Say which store, worker and kernels are used, and what is wrong."),
     "flow": Entry("headrace.cli.flows:flow", "List the flows that have run."),
-    "flow-run": Entry("headrace.cli.runs:flow_run", "List, inspect, cancel, retry and delete runs."),
+    "flow-run": Entry("headrace.cli.runs:flow_run", "List, inspect, export, cancel, retry and delete runs."),
     "run": Entry("headrace.cli.run:run", "Run a notebook, recorded cell by cell."),
     "server": Entry("headrace.cli.server:server", "Run Headrace's page and API alone, or see whether they run."),
     "task-run": Entry("headrace.cli.runs:task_run", "List, inspect and cancel the runs of tasks and cells."),

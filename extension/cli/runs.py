@@ -282,12 +282,37 @@ def _group(name: str, kinds: tuple[str, ...], help_text: str, *, roots_only: boo
     return group
 
 
-flow_run = _group("flow-run", ("flow", "notebook"), "List, inspect, cancel, retry and delete runs.", roots_only=True)
+flow_run = _group(
+    "flow-run", ("flow", "notebook"), "List, inspect, export, cancel, retry and delete runs.", roots_only=True
+)
 flow_run.add_command(delete_command(("flow", "notebook")))
 task_run = _group(
     "task-run", ("task", "cell"), "List, inspect and cancel the runs of tasks and cells.", roots_only=False
 )
 task_run.add_command(delete_command(("task", "cell")))
+
+
+@flow_run.command("export", context_settings=_CONTEXT)
+@click.argument("run")
+@click.option("-o", "--output", "path", type=click.Path(dir_okay=False), help="The file; the run's name by default.")
+@click.option("--without-code", is_flag=True, help="Leave out the source of cells and the lines of tracebacks.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def export(run: str, path: str | None, without_code: bool, force: bool) -> None:
+    """Write a run as one HTML file to be shared: graph, parameters, outputs, what failed; secrets masked."""
+    from pathlib import Path
+
+    from headrace.server.report import report_html
+
+    store = open_store()
+    found = find(store, run, ("flow", "notebook", "task", "cell"))
+    safe = "".join(ch if ch.isalnum() or ch in "-_." else "_" for ch in found.name or found.id)
+    file = Path(path or f"{safe[:100]}.html")
+    if file.exists() and not force:
+        raise UsageError(f"{file} is there already; --force writes over it.", field="output")
+    with file.open("w", encoding="utf-8", errors="replace") as out:
+        for piece in report_html(store, found, code=not without_code):
+            out.write(piece)
+    click.echo(str(file))
 
 
 @flow_run.command("retry", context_settings=_CONTEXT)

@@ -17,6 +17,9 @@ from headrace.core.runs import RUN_COLUMNS
 
 #: A row of `runs`, values in the order of RUN_COLUMNS, JSON columns already text.
 RunRow = tuple[Any, ...]
+ArtifactRow = tuple[str, str | None, str | None, str | None, str, str, str, str, int, int]
+#: The parts of a batch whose rows are tuples as they are, in the order in which they are written.
+PLAIN_PARTS = ("edges", "logs", "outputs", "events", "artifacts")
 
 
 @dataclass(slots=True)
@@ -66,6 +69,8 @@ class Batch:
     logs : list of (run_id, root_id, at, level, logger, message)
     outputs : list of (run_id, root_id, position, at, output) with `output` as JSON text; "" cuts off from `position` on
     events : list of (at, kind, run_id, root_id, subject_id, owner, payload)
+    artifacts : list of (id, run_id, root_id, key, kind, title, owner, data, created_at, updated_at)
+        `data` as JSON text; an id that is there already gets the new data.
     """
 
     runs: list[RunRow] = field(default_factory=list)
@@ -75,9 +80,10 @@ class Batch:
     logs: list[tuple[str, str, int, int, str, str]] = field(default_factory=list)
     outputs: list[tuple[str, str, int, int, str]] = field(default_factory=list)
     events: list[tuple[int, str, str | None, str | None, str | None, str | None, str]] = field(default_factory=list)
+    artifacts: list[ArtifactRow] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.births or self.changes or self.edges or self.logs or self.outputs or self.events)
+        return bool(self.runs or self.births or self.changes) or any(getattr(self, name) for name in PLAIN_PARTS)
 
     def storable(self) -> Batch:
         """Return the batch with text that every database can keep: no NUL, no half characters."""
@@ -89,6 +95,7 @@ class Batch:
             logs=[_storable(row) for row in self.logs],
             outputs=[_storable(row) for row in self.outputs],
             events=[_storable(row) for row in self.events],
+            artifacts=[_storable(row) for row in self.artifacts],
         )
 
     def parts(self) -> Iterator[Batch]:
@@ -96,7 +103,7 @@ class Batch:
         place = RUN_COLUMNS.index("id")
         for row in self.runs:
             yield Batch(runs=[row], births=[birth for birth in self.births if birth.run_id == row[place]])
-        for name in ("changes", "edges", "logs", "outputs", "events"):
+        for name in ("changes", *PLAIN_PARTS):
             for item in getattr(self, name):
                 yield Batch(**{name: [item]})
 
@@ -112,6 +119,7 @@ class Batch:
                 "logs": self.logs,
                 "outputs": self.outputs,
                 "events": self.events,
+                "artifacts": self.artifacts,
             },
             separators=(",", ":"),
         )
@@ -138,6 +146,8 @@ class Batch:
             logs=[tuple(e) for e in data["logs"]],
             outputs=[tuple(e) for e in data["outputs"]],
             events=[tuple(e) for e in data["events"]],
+            # A process of an earlier version writes none.
+            artifacts=[tuple(e) for e in data.get("artifacts", ())],
         )
 
 

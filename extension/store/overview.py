@@ -93,6 +93,16 @@ class Overview:
             rows = connection.execute(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
             return [{**row._mapping, "data": json.loads(row.data or "{}")} for row in rows]
 
+    def artifact(self, artifact_id: str) -> tuple[Any, ...] | None:
+        """Return an artifact's row as `Batch.artifacts` has it, None if there is none."""
+        c = t.artifacts.c
+        query = sa.select(
+            c.id, c.run_id, c.root_id, c.key, c.kind, c.title, c.owner, c.data, c.created_at, c.updated_at
+        ).where(c.id == artifact_id)
+        with self._db.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else tuple(row)
+
     def days(self, *, days: int, owner: str | None = None) -> list[dict[str, Any]]:
         """Return how root runs ended on each of the last days (UTC), oldest first.
 

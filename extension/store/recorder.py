@@ -22,9 +22,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.batch import Batch, Change, RecordSink
+from headrace.core.batch import PLAIN_PARTS, ArtifactRow, Batch, Change, RecordSink
 from headrace.core.errors import StoreCorrupt, StoreError, StoreTooNew
-from headrace.core.events import RUN_STATE
+from headrace.core.events import ARTIFACT_CREATED, RUN_STATE
 from headrace.store.rows import dumps, json_column, run_row
 from headrace.store.sinks import JournalSink, StoreSink
 
@@ -176,9 +176,15 @@ class Recorder:
         """Record an event that is no state change."""
         self._append("events", (at, kind, run_id, root_id, subject_id, owner, dumps(payload or {})))
 
+    def artifact(self, row: ArtifactRow) -> None:
+        """Record an artifact, or the newer data of one (`Batch.artifacts` has the columns)."""
+        self._append("artifacts", row)
+        artifact_id, run_id, root_id, owner, updated_at = row[0], row[1], row[2], row[6], row[9]
+        self.event(ARTIFACT_CREATED, updated_at, run_id=run_id, root_id=root_id, subject_id=artifact_id, owner=owner)
+
     def take_in(self, batch: Batch) -> None:
         """Write another process's batch among this one's records, in its order."""
-        for name in ("runs", "births", "changes", "edges", "logs", "outputs", "events"):
+        for name in ("runs", "births", "changes", *PLAIN_PARTS):
             for row in getattr(batch, name):
                 self._append(name, row)
 

@@ -110,6 +110,8 @@ def write_batch(database: Database, connection: Connection, batch: Batch) -> lis
         insert(database, connection, "logs", ("run_id", "root_id", "at", "level", "logger", "message"), batch.logs)
     if batch.outputs:
         _write_outputs(database, connection, batch)
+    if batch.artifacts:
+        _write_artifacts(database, connection, batch)
     if history:
         insert(database, connection, "events", _EVENT_COLUMNS, history)
     database.notify(connection)
@@ -130,6 +132,18 @@ def _write_outputs(database: Database, connection: Connection, batch: Batch) -> 
         statement = database.sql("DELETE FROM outputs WHERE run_id = ? AND position >= ?")
         connection.exec_driver_sql(statement, (run_id, position))
     insert(database, connection, "outputs", columns, list(kept.values()), tail=upsert)
+
+
+def _write_artifacts(database: Database, connection: Connection, batch: Batch) -> None:
+    """Insert artifacts; one that is there already gets its new data, and a new title where there is one."""
+    columns = ("id", "run_id", "root_id", "key", "kind", "title", "owner", "data", "created_at", "updated_at")
+    upsert = (
+        " ON CONFLICT (id) DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at, "
+        "title = CASE WHEN excluded.title = '' THEN artifacts.title ELSE excluded.title END"
+    )
+    # PostgreSQL refuses a row twice in one statement.
+    latest = {row[0]: row for row in batch.artifacts}
+    insert(database, connection, "artifacts", columns, list(latest.values()), tail=upsert)
 
 
 def _event_row(change: Change, *, refused: bool) -> tuple[Any, ...]:

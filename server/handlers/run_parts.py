@@ -70,6 +70,13 @@ def get_source(request: Request) -> Answer:
     return request.services.run_parts.source(request.ids["run_id"])
 
 
+@routes.add("GET", "/runs/{run_id}/export", READ, query=Form((flag("code", default=True),)))
+def get_export(request: Request) -> Answer:
+    """A run as one HTML file to be shared, its secrets masked."""
+    name, pieces = request.services.run_parts.export(request.ids["run_id"], code=request.query["code"])
+    return Download(file_name=name, media_type="text/html; charset=utf-8", pieces=pieces)
+
+
 _ARTIFACTS = Form((text("key", most=200), whole("limit", least=1, most=500, default=100)))
 
 

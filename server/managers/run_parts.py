@@ -12,6 +12,7 @@ from headrace.core.events import Event
 from headrace.core.runs import LogLine, Run, RunKind
 from headrace.core.states import StateType
 from headrace.core.wire import edge_to_wire, event_to_wire, log_to_wire
+from headrace.server.report import report_html
 
 if TYPE_CHECKING:
     from headrace.server.services import Services
@@ -155,6 +156,11 @@ class RunPartsManager:
         lines = self._services.store.logs.stream(run.id, tree=run.parent_id is None)
         ending = "jsonl" if form == "jsonl" else "log"
         return f"{run.name or run.id}.{ending}", _pieces(lines, as_json=form == "jsonl")
+
+    def export(self, run_id: str, *, code: bool) -> tuple[str, Iterator[str]]:
+        """Return a file's name and the pieces of a run's report."""
+        run = self._services.runs.get(run_id)
+        return f"{run.name or run.id}.html", report_html(self._services.store, run, code=code)
 
     def outputs(self, run_id: str, node_id: str | None) -> dict[str, Any]:
         """Return the cells of a notebook run with their sources, states and outputs."""

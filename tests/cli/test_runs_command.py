@@ -164,3 +164,18 @@ def test_settings_are_kept_for_every_process_of_the_person(
         code, _, err = called(capsys, "config", "set", *words)
         assert (code, message in err) == (2, True)
     forget_stores()
+
+
+def test_a_run_is_exported_as_one_file_that_is_not_written_over(
+    failed: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out.html"
+    assert called(capsys, "flow-run", "export", failed.id[:13], "-o", str(file))[0] == 0
+    page = file.read_text()
+    assert "not [yet]" in page
+    assert "raise ValueError" in page
+    code, _, err = called(capsys, "flow-run", "export", failed.id, "-o", str(file))
+    assert code == 2
+    assert "--force" in err
+    assert called(capsys, "flow-run", "export", failed.id, "-o", str(file), "--force", "--without-code")[0] == 0
+    assert "raise ValueError" not in file.read_text()
