@@ -54,6 +54,11 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
         True, config=True, help="Start a detached worker process where something is to run and none is alive."
     )
     pools = Unicode("", config=True, help="Pools besides 'default' that this server starts workers for, with commas.")
+    install_source = Unicode(
+        "",
+        config=True,
+        help="What pip installs into a kernel's environment that lacks Headrace. Empty: the version of this server.",
+    )
     show_all_owners = Bool(
         False, config=True, help="Show everybody's runs and deployments on a shared store, not only one's own."
     )
@@ -88,6 +93,7 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
             all_owners=self.show_all_owners,
             kernel_finder=server.kernel_spec_manager,
             pools=tuple(part.strip() for part in self.pools.split(",") if part.strip()),
+            install_source=self.install_source,
         )
         self.hub = Hub(self.services)
         self.services.background = Background(

@@ -24,6 +24,7 @@ from headrace.core.settings import StorePlace, find_store, user_name
 
 if TYPE_CHECKING:
     from headrace.server.managers.deployments import DeploymentsManager
+    from headrace.server.managers.interpreters import Interpreters
     from headrace.server.managers.notebook_graph import NotebookGraphs
     from headrace.server.managers.notebooks import NotebooksManager
     from headrace.server.managers.run_parts import RunPartsManager
@@ -55,6 +56,8 @@ class Services:
     kernel_finder : KernelSpecManager or None, default a new one
     pools : tuple of str, default ()
         Pools besides the default one that workers are started for.
+    install_source : str, default ""
+        What is installed into kernels that lack Headrace; empty: this one.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Services:
         kernel_finder: Any = None,
         pools: tuple[str, ...] = (),
         runtime_dir: Path | None = None,
+        install_source: str = "",
     ) -> None:
         self.root = root
         #: Where kernels say which store they record into; None: not looked at.
@@ -77,6 +81,7 @@ class Services:
         self.background: Any = None
         self._kernel_finder = kernel_finder
         self._pools = frozenset(pools)
+        self._install_source = install_source
         self._store: Store | None = None
         self._failed: tuple[float, StoreError] | None = None
         self._opening = threading.Lock()
@@ -192,6 +197,13 @@ class Services:
         from headrace.server.managers.runs import RunsManager
 
         return RunsManager(self)
+
+    @cached_property
+    def interpreters(self) -> Interpreters:
+        """The Pythons of kernels."""
+        from headrace.server.managers.interpreters import Interpreters
+
+        return Interpreters(self, self._install_source)
 
     @cached_property
     def run_parts(self) -> RunPartsManager:

@@ -8,6 +8,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator } from '@jupyterlab/translation';
+import { addCellCommands, CELL_COMMANDS, openCellMenu } from './lab/cellcommands';
 import { addCommands, COMMANDS } from './lab/commands';
 import { labConnection } from './lab/connection';
 import { LabHost } from './lab/host';
@@ -58,7 +59,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
     const sidebar = new SidebarWidget(services);
     app.shell.add(sidebar, 'left', { rank: 600, type: 'Headrace' });
-    const open = notebooks ? new OpenNotebooks(services, notebooks) : null;
+    const open = notebooks
+      ? new OpenNotebooks(services, notebooks, (panel, cell, x, y) => openCellMenu(app, panel, cell, x, y))
+      : null;
+    if (notebooks && open) {
+      addCellCommands(app, services, notebooks, open);
+    }
     addCommands({
       app,
       host,
@@ -66,7 +72,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       notebooks,
       files,
       showSidebar: () => app.shell.activateById(sidebar.id),
-      showFlow: panel => showFlow(app, services, open?.modelOf(panel) ?? null, panel)
+      showFlow: panel => {
+        void open?.fresh(panel);
+        showFlow(app, services, open?.peek(panel) ?? null, panel);
+      }
     });
 
     restorer?.add(sidebar, sidebar.id);
@@ -78,8 +87,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       align: 'left',
       rank: 4
     });
-    for (const command of [COMMANDS.home, COMMANDS.runs, COMMANDS.flow, COMMANDS.run, COMMANDS.schedule]) {
-      palette?.addItem({ command, category: 'Headrace' });
+    for (const command of [...Object.values(COMMANDS), ...Object.values(CELL_COMMANDS)]) {
+      if (command !== COMMANDS.open && (open || !Object.values<string>(CELL_COMMANDS).includes(command))) {
+        palette?.addItem({ command, category: 'Headrace' });
+      }
     }
     launcher?.add({ command: COMMANDS.home, category: trans.__('Other'), rank: 20, args: { isLauncher: true } });
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from headrace.server.forms import Form, record, records, text, whole
-from headrace.server.handlers.forms import PATH
-from headrace.server.routes import READ, WRITE, Answer, Request, Routes
+from headrace.server.handlers.forms import NOTHING, PATH
+from headrace.server.routes import EXECUTE, READ, WRITE, Answer, Request, Routes
 
 routes = Routes()
 _PATH = Form((text("path", most=PATH, least=1, required=True, help="Below the server's root."),))
@@ -51,3 +51,21 @@ def put_document(request: Request) -> Answer:
 def get_kernelspecs(request: Request) -> Answer:
     """The installed kernels."""
     return request.services.notebooks.kernelspecs()
+
+
+@routes.add("GET", "/kernelspecs/{name}", READ)
+def get_kernelspec(request: Request) -> Answer:
+    """One kernel: its Python, and whether Headrace is in it."""
+    return {"kernelspec": request.services.interpreters.look(request.ids["name"])}
+
+
+@routes.add("POST", "/kernelspecs/{name}/install", EXECUTE, status=202, body=NOTHING)
+def post_install(request: Request) -> Answer:
+    """Install Headrace into a kernel's Python."""
+    return {"installation": request.services.interpreters.install(request.ids["name"])}
+
+
+@routes.add("GET", "/kernelspecs/{name}/install", READ)
+def get_install(request: Request) -> Answer:
+    """How that installation stands, and what it has said."""
+    return {"installation": request.services.interpreters.installation(request.ids["name"])}

@@ -8,7 +8,8 @@ import { RunDialog } from './run';
 import { ScheduleDialog } from './schedule';
 import { DialogShell } from './shell';
 
-function mount(services: IServices, draw: (close: () => void) => JSX.Element): void {
+/** Draw a dialog on the page until it closes itself. */
+export function mount(services: IServices, draw: (close: () => void) => JSX.Element): void {
   const place = document.createElement('div');
   document.body.append(place);
   const root = createRoot(place);

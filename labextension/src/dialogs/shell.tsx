@@ -5,8 +5,9 @@ import { IconButton } from '../view/basics';
 
 interface IShellProps {
   title: string;
-  accept: string;
-  onAccept: () => void;
+  /** The button that does it; without one the dialog only shows something. */
+  accept?: string;
+  onAccept?: () => void;
   onClose: () => void;
   busy?: boolean;
   disabled?: boolean;
@@ -25,7 +26,8 @@ export function DialogShell(props: IShellProps): JSX.Element {
     const before = document.activeElement as HTMLElement | null;
     element.showModal();
     // The browser would choose the button that closes: the answer, or the first field once it is there, is nearer.
-    element.querySelector<HTMLElement>(props.danger ? '.hr-dialog-button' : '.hr-mod-accept')?.focus();
+    const nearest = props.danger || !props.accept ? '.hr-dialog-button' : '.hr-mod-accept';
+    element.querySelector<HTMLElement>(nearest)?.focus();
     return () => {
       element.close();
       before?.focus?.();
@@ -51,7 +53,7 @@ export function DialogShell(props: IShellProps): JSX.Element {
         onSubmit={event => {
           event.preventDefault();
           if (!props.busy && !props.disabled) {
-            props.onAccept();
+            props.onAccept?.();
           }
         }}
       >
@@ -67,15 +69,17 @@ export function DialogShell(props: IShellProps): JSX.Element {
             </p>
           )}
           <button type="button" className="hr-dialog-button" onClick={props.onClose}>
-            {trans.__('Cancel')}
+            {props.accept ? trans.__('Cancel') : trans.__('Close')}
           </button>
-          <button
-            type="submit"
-            className={`hr-dialog-button hr-mod-accept${props.danger ? ' hr-mod-warn' : ''}`}
-            disabled={props.busy || props.disabled}
-          >
-            {props.accept}
-          </button>
+          {props.accept && (
+            <button
+              type="submit"
+              className={`hr-dialog-button hr-mod-accept${props.danger ? ' hr-mod-warn' : ''}`}
+              disabled={props.busy || props.disabled}
+            >
+              {props.accept}
+            </button>
+          )}
         </footer>
       </form>
     </dialog>

@@ -108,6 +108,12 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
   const wanted = React.useRef<string | null>(null);
   const frame = React.useRef<HTMLDivElement>(null);
   const search = React.useRef<HTMLInputElement>(null);
+  // What is chosen elsewhere takes the mark along.
+  React.useEffect(() => {
+    if (selected) {
+      setFocused(selected);
+    }
+  }, [selected]);
   const plan = React.useMemo(
     () => new Plan(model.nodes, model.edges, model.id, MAP_LIMIT),
     // The nodes are one map that grows: its structure number says when.

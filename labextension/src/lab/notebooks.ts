@@ -2,51 +2,92 @@
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { IServices } from '../tokens';
 import { DocumentModel } from '../model/document';
+import { taskOrigin } from '../pure/magic';
 import { CellMarks } from './cellmarks';
+import { CellOffers } from './offers';
+import { CellRunner } from './cellrunner';
+import { MagicLoader } from './magicloader';
 
 /** A pause in typing after which the notebook is looked at. */
 const TYPING_MS = 700;
-const TASK = /^\s*%%task\b/;
+
+export interface IOpenNotebook {
+  model: DocumentModel;
+  runner: CellRunner;
+  offers: CellOffers;
+  marks: CellMarks;
+  loader: MagicLoader;
+  /** A person asked for its flow: it is looked at even without a task. */
+  wanted: boolean;
+  timer: number;
+  written?: string;
+}
 
 export class OpenNotebooks {
   constructor(
     private readonly services: IServices,
-    notebooks: INotebookTracker
+    notebooks: INotebookTracker,
+    private readonly openMenu: (panel: NotebookPanel, cellId: string, x: number, y: number) => void
   ) {
     notebooks.forEach(panel => this.add(panel));
     notebooks.widgetAdded.connect((_, panel) => this.add(panel));
   }
 
-  /** The flow of an open notebook, looked at from now on even if it has no task yet. */
-  modelOf(panel: NotebookPanel): DocumentModel | null {
+  /** What is known of an open notebook. */
+  peek(panel: NotebookPanel): IOpenNotebook | null {
+    return this.entries.get(panel) ?? null;
+  }
+
+  /** The same, looked at from now on even if it has no task yet, and once the server knows what it holds now. */
+  async fresh(panel: NotebookPanel): Promise<IOpenNotebook | null> {
     const entry = this.entries.get(panel);
     if (entry) {
       entry.wanted = true;
-      void this.push(panel);
+      window.clearTimeout(entry.timer);
+      await this.push(panel);
     }
-    return entry?.model ?? null;
+    return entry ?? null;
   }
 
   private add(panel: NotebookPanel): void {
     if (this.entries.has(panel)) {
       return;
     }
-    const model = new DocumentModel(this.services.manager, panel.context.localPath);
-    const entry = { model, wanted: false, timer: 0, marks: new CellMarks(panel, model, this.services) };
+    const { services } = this;
+    const model = new DocumentModel(services.manager, panel.context.localPath);
+    const marks = new CellMarks(panel, model, services.host.trans, (cell, x, y) => this.openMenu(panel, cell, x, y));
+    const entry: IOpenNotebook = {
+      model,
+      runner: new CellRunner(panel, model),
+      offers: new CellOffers(panel, model, services),
+      marks,
+      loader: new MagicLoader(panel),
+      wanted: false,
+      timer: 0
+    };
     this.entries.set(panel, entry);
     const later = () => {
       window.clearTimeout(entry.timer);
       entry.timer = window.setTimeout(() => void this.push(panel), TYPING_MS);
     };
+    panel.context.pathChanged.connect(() => {
+      model.path = panel.context.localPath;
+      entry.written = undefined;
+      later();
+    });
     void panel.context.ready.then(() => {
       if (!panel.isDisposed) {
         panel.content.model?.contentChanged.connect(later);
+        panel.sessionContext.kernelChanged.connect(later);
         later();
       }
     });
     panel.disposed.connect(() => {
       window.clearTimeout(entry.timer);
+      entry.loader.dispose();
       entry.marks.dispose();
+      entry.offers.dispose();
+      entry.runner.dispose();
       model.dispose();
       this.entries.delete(panel);
     });
@@ -60,27 +101,26 @@ export class OpenNotebooks {
     }
     const cells = [...notebook.cells].map(cell => ({
       id: cell.id,
-      cell_type: cell.type,
+      cell_type: cell.type as string,
       source: cell.sharedModel.getSource(),
       metadata: cell.sharedModel.getMetadata() as Record<string, unknown>
     }));
-    // A notebook without tasks is none of Headrace's business, unless a person asked for its graph.
-    if (!entry.wanted && !cells.some(cell => cell.cell_type === 'code' && TASK.test(cell.source))) {
+    // A notebook without tasks is none of Headrace's business, unless it had some or a person asked for its graph.
+    entry.wanted ||= cells.some(cell => cell.cell_type === 'code' && taskOrigin(cell) !== null);
+    if (!entry.wanted) {
       return;
     }
-    const written = JSON.stringify(cells);
+    entry.loader.load();
+    const kernel = panel.sessionContext.session?.kernel?.id ?? null;
+    const written = JSON.stringify([kernel, cells]);
     if (written === entry.written) {
       return;
     }
     entry.written = written;
-    const kernel = panel.sessionContext.session?.kernel?.id ?? null;
     await entry.model.push(cells, notebook.sharedModel.getMetadata() as Record<string, unknown>, kernel);
   }
 
-  private readonly entries = new Map<
-    NotebookPanel,
-    { model: DocumentModel; wanted: boolean; timer: number; marks: CellMarks; written?: string }
-  >();
+  private readonly entries = new Map<NotebookPanel, IOpenNotebook>();
 }
 
 /** Bring a cell of an open notebook into view and choose it. */

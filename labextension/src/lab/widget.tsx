@@ -6,6 +6,7 @@ import * as React from 'react';
 import type { DocumentModel } from '../model/document';
 import type { IServices, Place } from '../tokens';
 import { ServicesProvider } from '../view/context';
+import type { INotebookCalls } from '../view/notebookflow';
 import { flowIcon, headraceIcon } from './icons';
 
 const Sidebar = React.lazy(() => import('../view/sidebar').then(module => ({ default: module.Sidebar })));
@@ -20,7 +21,7 @@ export class NotebookFlowWidget extends ReactWidget {
   constructor(
     private readonly services: IServices,
     private readonly model: DocumentModel,
-    private readonly onCell: (cellId: string) => void
+    private readonly calls: INotebookCalls
   ) {
     super();
     this.title.label = services.host.trans.__('Flow of %1', model.title);
@@ -29,15 +30,23 @@ export class NotebookFlowWidget extends ReactWidget {
     this.addClass('hr-widget');
   }
 
+  /** Mark the node of the cell that is worked on. */
+  follow(cellId: string | null): void {
+    this.active = cellId;
+    this.update();
+  }
+
   protected render(): JSX.Element {
     return (
       <ServicesProvider value={this.services}>
         <React.Suspense fallback={null}>
-          <NotebookFlow model={this.model} onCell={this.onCell} />
+          <NotebookFlow model={this.model} active={this.active} calls={this.calls} />
         </React.Suspense>
       </ServicesProvider>
     );
   }
+
+  private active: string | null = null;
 }
 
 export class SidebarWidget extends ReactWidget {
@@ -96,7 +105,7 @@ export class PlaceWidget extends ReactWidget {
 
   /** Show another part of the same place. */
   goTo(place: Place): void {
-    if ('node' in place && place.node) {
+    if (('node' in place && place.node) || ('tab' in place && place.tab)) {
       this._place = place;
       this.round += 1;
       this.update();

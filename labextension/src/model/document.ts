@@ -73,7 +73,7 @@ export function cellRun(cell: ICellNode, path: string, rootId: string): IRun {
 export class DocumentModel extends Model {
   constructor(
     private readonly manager: Manager,
-    readonly path: string
+    public path: string
   ) {
     super();
     manager.changed.connect(this.onChanged, this);
@@ -81,6 +81,8 @@ export class DocumentModel extends Model {
   }
 
   readonly id = 'document';
+  /** The server's name for it, kept through renames. */
+  documentId = '';
   cells: readonly ICellNode[] = [];
   readonly nodes = new Map<string, IRun>();
   edges: IEdge[] = [];
@@ -193,7 +195,6 @@ export class DocumentModel extends Model {
   }
 
   private readonly _nodesChanged = new Signal<this, ReadonlySet<string>>(this);
-  private documentId = '';
   private revision = 0;
   private timer = 0;
 }

@@ -161,6 +161,15 @@ export class RestApi {
   async kernelspecs(): Promise<{ default: string; kernelspecs: w.IKernelSpec[] }> {
     return check.having(await this.get('/kernelspecs'), 'kernelspecs');
   }
+  async kernelspec(name: string): Promise<w.IKernelPython> {
+    return check.object(await this.get(`/kernelspecs/${encodeURIComponent(name)}`), 'kernelspec');
+  }
+  async installHeadrace(name: string): Promise<w.IInstallation> {
+    return check.object(await this.post(`/kernelspecs/${encodeURIComponent(name)}/install`), 'installation');
+  }
+  async installation(name: string): Promise<w.IInstallation> {
+    return check.object(await this.get(`/kernelspecs/${encodeURIComponent(name)}/install`), 'installation');
+  }
 
   async deployments(): Promise<w.IDeployment[]> {
     return check.list(await this.get('/deployments', { limit: 200 }), 'deployments');

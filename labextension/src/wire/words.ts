@@ -185,6 +185,19 @@ export interface IKernelSpec {
   headrace: boolean | null;
 }
 
+/** The Python behind a kernel; `headrace` is null where it is not known. */
+export interface IKernelPython extends IKernelSpec {
+  interpreter: string | null;
+  pip: boolean | null;
+}
+
+export interface IInstallation {
+  name: string;
+  command: string;
+  state: 'running' | 'done' | 'failed';
+  output: string;
+}
+
 export interface ISchedule {
   id: string;
   deployment_id: string;
