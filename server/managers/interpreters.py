@@ -126,7 +126,7 @@ class Interpreters:
         with self._lock:
             running = self._installing.get(name)
             if running is None or running[0].poll() is not None:
-                output = tempfile.TemporaryFile()
+                output = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as pip writes)
                 command = [program, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", self.source()]
                 process = subprocess.Popen(
                     command,
