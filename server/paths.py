@@ -48,7 +48,12 @@ class Root:
         return parts
 
     def _is_inside(self, real: str) -> bool:
-        return self._follow_links or Path(real).is_relative_to(self.folder)
+        if self._follow_links:
+            return True
+        if not Path(real).is_relative_to(self.folder):
+            return False
+        # What a link leads to may be named only where it could be named itself.
+        return self._allow_hidden or not any(p.startswith(".") for p in Path(real).relative_to(self.folder).parts)
 
     def resolve(self, path: str, *, field: str = "path") -> str:
         """Return the absolute path of an existing file below the root.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli import show
 from headrace.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def deploy(target: str | None, files: tuple[str, ...], **options: Any) -> int:
 
     deployed = services.deployments.apply(NEW_DEPLOYMENT.read({k: v for k, v in body.items() if v is not None}))
     verb = "deployed" if deployed.created else ("changed" if deployed.changes else "unchanged")
-    click.echo(
+    show.echo(
         f"{deployed.deployment.name}: {verb}" + (f" ({', '.join(deployed.changes)})" if verb == "changed" else "")
     )
     _say_next(services, deployed.deployment.id)
@@ -123,7 +124,7 @@ def _say_next(services: Services, deployment_id: str) -> None:
     rows = services.store.schedules.of_deployments([deployment_id])[deployment_id]
     for row in rows:
         shown = services.schedules.to_wire(row, None)
-        click.echo(f"  {shown['sentence']}; next {shown['next_fire_at'] or 'never'}")
+        show.echo(f"  {shown['sentence']}; next {shown['next_fire_at'] or 'never'}")
     if any(row.next_fire_at for row in rows) and ensure_worker(services.store, owner=services.owner):
         click.echo("  A worker was started: schedules fire until this computer is switched off.")
 
@@ -137,7 +138,6 @@ def deployment() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_deployments(as_json: bool) -> None:
     """List deployments with their schedules."""
-    import json
 
     services = _services()
     shown: list[dict[str, Any]] = []
@@ -149,12 +149,12 @@ def list_deployments(as_json: bool) -> None:
         if cursor is None:
             break
     if as_json:
-        click.echo(json.dumps(shown, indent=2))
+        show.print_json(shown)
         return
     for one in shown:
         what = one["notebook_path"] or one["entrypoint"] or ""
         state = "paused" if one["paused"] else f"next {one['next_fire_at'] or '-'}"
-        click.echo(f"{one['name']}  {state}  {what}" + (f"  ! {one['error']}" if one["error"] else ""))
+        show.echo(f"{one['name']}  {state}  {what}" + (f"  ! {one['error']}" if one["error"] else ""))
     if not shown:
         click.echo("No deployments. Make one: headrace deploy NOTEBOOK --cron '0 6 * * *'", err=True)
 
@@ -163,10 +163,9 @@ def list_deployments(as_json: bool) -> None:
 @click.argument("name")
 def inspect(name: str) -> None:
     """Show a deployment as JSON."""
-    import json
 
     services = _services()
-    click.echo(json.dumps(services.deployments.show(services.deployments.resolve(name))["deployment"], indent=2))
+    show.print_json(services.deployments.show(services.deployments.resolve(name))["deployment"])
 
 
 @deployment.command("run")
@@ -189,7 +188,7 @@ def run_deployment(name: str, parameters: tuple[tuple[str, str], ...], start_at:
             raise UsageError(f"--start-at {start_at} is no time with its offset.", field="start_at") from error
     run = services.runs.start_deployment(found, body)
     ensure_worker(services.store, owner=services.owner, pool=run.pool or "default")
-    click.echo(f"{run.name}  {run.id}")
+    show.echo(f"{run.name}  {run.id}")
     return watch_run(services, run.id) if watch else 0
 
 
@@ -200,10 +199,10 @@ def watch_run(services: Services, run_id: str) -> int:
     while True:
         run = store.runs.get(run_id)
         for line in store.logs.lines(run_id, offset=seen, limit=1000):
-            click.echo(line.message)
+            show.echo(line.message)
             seen += 1
         if run.is_final:
-            click.echo(
+            show.echo(
                 f"{run.name}: {run.state_name}" + (f" ({run.state_message})" if run.state_message else ""), err=True
             )
             return 0 if run.state_type.value == "COMPLETED" else 1
@@ -217,7 +216,7 @@ def pause(name: str) -> None:
     """Fire none of its schedules until it is resumed."""
     services = _services()
     services.deployments.set_paused(services.deployments.resolve(name).id, True)
-    click.echo(f"{name}: paused")
+    show.echo(f"{name}: paused")
 
 
 @deployment.command()
@@ -226,7 +225,7 @@ def resume(name: str) -> None:
     """Let its schedules fire again from now on."""
     services = _services()
     found = services.deployments.set_paused(services.deployments.resolve(name).id, False)
-    click.echo(f"{name}: resumed")
+    show.echo(f"{name}: resumed")
     _say_next(services, found.id)
 
 
@@ -237,7 +236,7 @@ def delete(names: tuple[str, ...]) -> None:
     services = _services()
     for found in [services.deployments.resolve(name) for name in names]:
         services.deployments.delete(found.id)
-        click.echo(f"{found.name}: deleted")
+        show.echo(f"{found.name}: deleted")
 
 
 @deployment.command()
@@ -265,4 +264,4 @@ def backfill(name: str, start: str, end: str) -> None:
             "--from and --to are times with their offset, e.g. 2026-11-01T00:00Z.", field="from"
         ) from error
     made = services.deployments.backfill(services.deployments.resolve(name).id, *bounds)
-    click.echo(f"{name}: {made} runs")
+    show.echo(f"{name}: {made} runs")

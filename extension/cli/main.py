@@ -95,6 +95,9 @@ def headrace(ctx: click.Context, debug: bool) -> None:
 
 
 def _say(program: str, text: str) -> None:
+    from headrace.core.terminal import safe_text
+
+    text = safe_text(text)
     click.echo(text if text.startswith("headrace") else f"{program}: {text}", err=True)
 
 

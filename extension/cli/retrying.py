@@ -7,8 +7,7 @@ import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from headrace.cli import show
 from headrace.core.errors import Conflict, NotFound
 from headrace.core.ids import new_id
 from headrace.core.launching import LAUNCH, run_again
@@ -49,13 +48,13 @@ def retry(store: Store, run: Run, entrypoint: str | None = None) -> int:
     if LAUNCH in run.details and entrypoint is None:
         again = run_again(run, now=store.clock.now_us(), resume=True)
         store.runs.create(again)
-        click.echo(f"{again.id}  {again.name}  waits for a worker of pool {again.pool!r}")
+        show.echo(f"{again.id}  {again.name}  waits for a worker of pool {again.pool!r}")
         return 0
     if run.kind is RunKind.NOTEBOOK:
         raise Conflict(f"Run {run.name} is a notebook's; continue it with: headrace run --resume {run.id}")
     again = continued(store, run, entrypoint)
     store.runs.create(again)
-    click.echo(f"{again.id}  {again.name}")
+    show.echo(f"{again.id}  {again.name}")
     origin = again.details["origin"]
     cwd = origin.get("cwd")
     done = subprocess.run(
@@ -64,7 +63,7 @@ def retry(store: Store, run: Run, entrypoint: str | None = None) -> int:
         check=False,
     )
     ended = store.runs.get(again.id)
-    click.echo(f"{ended.name}  {ended.state_name}{': ' + ended.state_message if ended.state_message else ''}")
+    show.echo(f"{ended.name}  {ended.state_name}{': ' + ended.state_message if ended.state_message else ''}")
     return done.returncode
 
 

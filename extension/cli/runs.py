@@ -139,10 +139,10 @@ def inspect_command(kinds: tuple[str, ...]) -> click.Command:
             text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
             if name == "error":
                 text = f"{value['type']}: {value['message']}\n{value.get('traceback') or ''}".rstrip()
-            click.echo(f"{name:<18} {text}")
+            show.echo(f"{name:<18} {text}")
         click.echo("\nhistory")
         for item in history:
-            click.echo(f"  {item['at']}  {item['attempt']}  {item['state']:<14} {item['message'] or ''}".rstrip())
+            show.echo(f"  {item['at']}  {item['attempt']}  {item['state']:<14} {item['message'] or ''}".rstrip())
         if below:
             click.echo()
             show.table(
@@ -158,7 +158,7 @@ def inspect_command(kinds: tuple[str, ...]) -> click.Command:
                 ),
             )
         if source:
-            click.echo(f"\nsource\n{source.rstrip()}")
+            show.echo(f"\nsource\n{source.rstrip()}")
 
     return inspect
 
@@ -207,7 +207,7 @@ def logs_command(kinds: tuple[str, ...]) -> click.Command:
 
 def _print_line(line: LogLine, names: dict[str, str]) -> None:
     who = names.get(line.run_id, line.run_id[:8])
-    click.echo(f"{show.moment(line.at)} | {logging.getLevelName(line.level):<7} | {who} | {line.message}")
+    show.echo(f"{show.moment(line.at)} | {logging.getLevelName(line.level):<7} | {who} | {line.message}")
 
 
 def _follow(store: Store, run: Run, tree: bool, level: int, names: dict[str, str]) -> None:

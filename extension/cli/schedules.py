@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.cli import show
 from headrace.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ def schedule() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_schedules(as_json: bool) -> None:
     """List schedules with their next fire times."""
-    import json
 
     services = _services()
     shown: list[dict[str, Any]] = []
@@ -59,12 +59,12 @@ def list_schedules(as_json: bool) -> None:
         if cursor is None:
             break
     if as_json:
-        click.echo(json.dumps(shown, indent=2))
+        show.print_json(shown)
         return
     for one in shown:
         state = "paused" if not one["active"] else f"next {one['next_fire_at'] or '-'}"
         error = f"  ! {one['error']}" if one["error"] else ""
-        click.echo(f"{one['id']}  {one['deployment_name'] or '?'}  {one['sentence']}  {state}{error}")
+        show.echo(f"{one['id']}  {one['deployment_name'] or '?'}  {one['sentence']}  {state}{error}")
     if not shown:
         click.echo("No schedules. Make one: headrace deploy NOTEBOOK --cron '0 6 * * *'", err=True)
 
@@ -90,7 +90,7 @@ def create(target: str, parameters: tuple[tuple[str, str], ...], timezone: str |
         body["parameters"] = typed_parameters(found.notebook_path or "", parameters)
     row = services.schedules.create(NEW_SCHEDULE.read(body))
     shown = services.schedules.show(row)["schedule"]
-    click.echo(f"{row.id}  {shown['deployment_name']}  {shown['sentence']}; next {shown['next_fire_at']}")
+    show.echo(f"{row.id}  {shown['deployment_name']}  {shown['sentence']}; next {shown['next_fire_at']}")
     ensure_worker(services.store, owner=services.owner)
 
 
@@ -101,9 +101,9 @@ def preview(timezone: str | None, **when: Any) -> None:
     from headrace.server.handlers.forms import SCHEDULE
 
     shown = _services().schedules.preview(SCHEDULE.read(_body(zone=timezone, **when)))
-    click.echo(shown["sentence"])
+    show.echo(shown["sentence"])
     for wall, fire in zip(shown["wall"], shown["fires"], strict=True):
-        click.echo(f"  {wall}  ({fire})")
+        show.echo(f"  {wall}  ({fire})")
 
 
 @schedule.command()
@@ -123,7 +123,7 @@ def resume(schedule_id: str) -> None:
 def _set_active(schedule_id: str, active: bool) -> None:
     services = _services()
     shown = services.schedules.show(services.schedules.set_active(_whole(services, schedule_id), active))["schedule"]
-    click.echo(f"{shown['id']}: {'next ' + str(shown['next_fire_at']) if active else 'paused'}")
+    show.echo(f"{shown['id']}: {'next ' + str(shown['next_fire_at']) if active else 'paused'}")
 
 
 @schedule.command()
@@ -133,7 +133,7 @@ def delete(schedule_id: str) -> None:
     services = _services()
     found = _whole(services, schedule_id)
     services.schedules.delete(found)
-    click.echo(f"{found}: deleted")
+    show.echo(f"{found}: deleted")
 
 
 @schedule.command()
@@ -143,7 +143,7 @@ def slots(schedule_id: str, limit: int) -> None:
     """Show what became of its last slots."""
     services = _services()
     for slot in services.schedules.slots(_whole(services, schedule_id), {"limit": limit})["slots"]:
-        click.echo(f"{slot['slot_at']}  {slot['decision']}  {slot['reason'] or slot['run_id'] or ''}")
+        show.echo(f"{slot['slot_at']}  {slot['decision']}  {slot['reason'] or slot['run_id'] or ''}")
 
 
 def _whole(services: Services, text: str) -> str:

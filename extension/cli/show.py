@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from headrace.core.terminal import safe_json, safe_text
+
 #: Colours of state types, those of the panel.
 COLOURS = {
     "SCHEDULED": "yellow",
@@ -30,9 +32,14 @@ output = click.option(
 )
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print text that others may have written: the terminal obeys nothing in it."""
+    click.echo(safe_text(text), err=err)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(safe_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", empty: str = "") -> None:
@@ -60,7 +67,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str =
     for index, name in enumerate(columns):
         made.add_column(name, no_wrap=index == 0, overflow="fold")
     for row in found:
-        made.add_row(*row)
+        made.add_row(*(safe_text(cell) for cell in row))
     console.print(made)
 
 
@@ -119,8 +126,8 @@ def each(ids: Iterable[str], act: Callable[[str], str]) -> int:
     code = 0
     for run_id in ids:
         try:
-            click.echo(act(run_id))
+            echo(act(run_id))
         except HeadraceError as error:
-            click.echo(one_line(error), err=True)
+            echo(one_line(error), err=True)
             code = max(code, error.exit_code)
     return code

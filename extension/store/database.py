@@ -217,6 +217,8 @@ class Database:
         where = str(self.place.sqlite_path or "the PostgreSQL store")
         if "a finished run is final" in low or "state of a finished run is final" in low:
             return error
+        if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+            return error  # its text may quote a value, which may say anything
         if "locked" in low or "busy" in low:
             return StoreUnavailable(f"The store {where} is locked by another process; try again in a moment.")
         if "full" in low or "no space" in low:

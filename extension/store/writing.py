@@ -195,6 +195,7 @@ def _apply(database: Database, connection: Connection, changes: Sequence[Change]
                 if connection.exec_driver_sql(statement, row).rowcount != 1:
                     fenced.add(str(row[11]))
         connection.exec_driver_sql("RELEASE SAVEPOINT headrace_changes")
+    attempts = {change.run_id: change.attempt for change in changes}
     for run_id, patch in patches.items():
         names = [name for name in patch if (name not in _PATCHED or run_id not in last) and name in RUN_COLUMNS]
         if names and run_id not in fenced:
@@ -205,7 +206,8 @@ def _apply(database: Database, connection: Connection, changes: Sequence[Change]
                 else patch[name]
                 for name in names
             ]
-            connection.exec_driver_sql(database.sql(f"UPDATE runs SET {assignments} WHERE id = ?"), (*values, run_id))
+            statement = f"UPDATE runs SET {assignments} WHERE id = ? AND attempt <= ?"
+            connection.exec_driver_sql(database.sql(statement), (*values, run_id, attempts[run_id]))
     return fenced
 
 

@@ -8,37 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
 from functools import lru_cache
-from pathlib import Path
 
 from headrace.core import settings
 from headrace.core.errors import UntrustedResultError
+from headrace.core.result_key import result_key
 
 MAGIC = b"headrace1\n"
 _MAC_BYTES = 32
 
 
 @lru_cache(maxsize=8)
-def _key(path: str, team: str) -> bytes:
-    if team:
-        return bytes.fromhex(team)
-    file = Path(path)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(handle, "wb") as out:
-            out.write(secrets.token_bytes(32))
-    return file.read_bytes()
+def _key(_place: str, _team: str) -> bytes:
+    return result_key()
 
 
 def key() -> bytes:
     """Return this person's (or team's) key; it is made at the first call."""
-    return _key(str(settings.data_dir() / "result.key"), settings.text("RESULT_KEY"))
+    return _key(str(settings.data_dir()), settings.text("RESULT_KEY"))
 
 
 def seal(data: bytes) -> bytes:

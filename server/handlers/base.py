@@ -15,6 +15,7 @@ from typing import Any
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from headrace.core.errors import HeadraceError, StoreError, one_line
 from headrace.core.ids import is_id, new_id
@@ -249,7 +250,16 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
-        while (piece := await self._services.call(next, download.pieces, None)) is not None:
-            self.write(piece)
-            await self.flush()
-        self.finish()
+        try:
+            while (piece := await self._services.call(next, download.pieces, None)) is not None:
+                self.write(piece)
+                await self.flush()
+            self.finish()
+        except StreamClosedError:
+            return  # nobody is there any more
+        except HeadraceError as error:
+            if not self._headers_written:
+                raise
+            # Cut off, so that half a file is not taken for a whole one.
+            log.warning("a download ends early: %s", one_line(error))
+            self.request.connection.stream.close()  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import iso
 from headrace.core.deployments import DEFAULT_POOL, Deployment
-from headrace.core.errors import Conflict, NotFound, UsageError
+from headrace.core.errors import Conflict, NotFound, UsageError, one_line
 from headrace.core.launching import deployment_run, launch_of, new_run, run_again
 from headrace.core.runs import Run, RunFilter, RunKind
 from headrace.core.states import StateType
@@ -254,10 +254,18 @@ def check_answer(schema: Mapping[str, Any], values: Mapping[str, Any] | None) ->
         With the field's name.
     """
     import jsonschema  # type: ignore[import-untyped]
+    import referencing
 
     if values is None:
         raise UsageError("values: this run asks for input; give it.", field="values")
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(dict(values)))
+    # An empty registry: a run's schema makes the server fetch nothing.
+    validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
+    try:
+        error = jsonschema.exceptions.best_match(validator.iter_errors(dict(values)))
+    except Exception as wrong:  # the schema is the run's own, and may be anything
+        raise UsageError(
+            f"values: the schema that this run asks by cannot be used: {one_line(wrong)[:300]}", field="values"
+        ) from wrong
     if error is not None:
         name = ".".join(str(part) for part in error.absolute_path) or "values"
         raise UsageError(f"{name}: {error.message[:300]}", field=name)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.core.errors import StoreError, one_line
 from headrace.core.states import StateType
 from headrace.server.runner.kernel_side import KernelSide
 from headrace.server.runner.recording import CellRun, Recording
@@ -121,7 +122,11 @@ class Checkpoints:
             saved = answer["saved"].get(cell.plan.run_id)
             if saved is not None:
                 path = Path(wanted[cell.plan.run_id]["path"])
-                file = {"file": str(path), "seal": seal_of(path)} if saved["bytes"] else {}
+                try:
+                    file = {"file": str(path), "seal": seal_of(path)} if saved["bytes"] else {}
+                except (OSError, StoreError) as error:  # a checkpoint is a convenience: the run goes on without it
+                    self._recording.patch_cell(cell, {"checkpoint": {"skipped": one_line(error)}})
+                    continue
                 self._recording.patch_cell(cell, {"checkpoint": {**saved, **file}})
             elif cell.plan.run_id in answer["skipped"]:
                 self._recording.patch_cell(cell, {"checkpoint": {"skipped": answer["skipped"][cell.plan.run_id]}})

@@ -9,29 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
 from pathlib import Path
 
-from headrace.core import settings
+from headrace.core.errors import StoreError
+from headrace.core.result_key import result_key
 
 _CHUNK = 1 << 20
-
-
-def _key() -> bytes:
-    team = settings.text("RESULT_KEY")
-    if team:
-        return bytes.fromhex(team)
-    file = settings.data_dir() / "result.key"
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(handle, "wb") as out:
-            out.write(secrets.token_bytes(32))
-    return file.read_bytes()
 
 
 def seal_of(path: Path) -> str:
@@ -42,7 +25,7 @@ def seal_of(path: Path) -> str:
     OSError
         It cannot be read.
     """
-    code = hmac.new(_key(), digestmod=hashlib.sha256)
+    code = hmac.new(result_key(), digestmod=hashlib.sha256)
     with path.open("rb") as file:
         while data := file.read(_CHUNK):
             code.update(data)
@@ -53,5 +36,5 @@ def is_sealed(path: Path, seal: str) -> bool:
     """Return whether a file is the one that the code was made of."""
     try:
         return hmac.compare_digest(seal_of(path), seal)
-    except OSError:
+    except (OSError, StoreError):
         return False

@@ -132,8 +132,16 @@ def kill_attempt(folder: Path) -> bool:
 
 
 def _group_is_ours(facts: ProcessFacts) -> bool:
-    """Return whether the group still holds processes as old as the attempt: a re-used id leads only younger ones."""
+    """Return whether a group whose leader is gone is the attempt's and not that of a later process with its id.
+
+    The attempt's leader began a session of its own, which its group is in.
+    """
     members = group_members(facts.pid)
-    if any(p.pid == facts.pid for p in members):
-        return False
-    return bool(members)
+    return bool(members) and all(p.pid != facts.pid and _session(p.pid) == facts.pid for p in members)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None

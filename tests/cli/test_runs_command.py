@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from headrace.cli.main import run as headrace
+from headrace.core.ids import new_id
 from headrace.kernel_magic.origin import load
 from headrace.store import forget_stores, get_store
 
@@ -179,3 +180,33 @@ def test_a_run_is_exported_as_one_file_that_is_not_written_over(
     assert "--force" in err
     assert called(capsys, "flow-run", "export", failed.id, "-o", str(file), "--force", "--without-code")[0] == 0
     assert "raise ValueError" not in file.read_text()
+
+
+def test_a_terminal_obeys_nothing_that_a_run_wrote(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x07\u202e\x9b2J\rx"
+    store = get_store()
+    made = {"id": new_id(), "kind": "flow", "name": f"n{evil}", "definition": f"d{evil}", "owner": "ada"}
+    state = {"state_type": "FAILED", "state_name": "Failed", "state_message": f"m{evil}", "state_at": 1}
+    error = {"type": f"T{evil}", "message": f"e{evil}", "traceback": f"tb{evil}"}
+    details = {"source": f"s{evil}"}
+    record = store.recorder.open(
+        {**made, **state, "root_id": made["id"], "created_at": 1, "error": error, "details": details}
+    )
+    store.recorder.log(record.id, record.id, 1, 40, "x", f"line{evil}")
+    store.recorder.flush()
+    for words in (
+        ("flow-run", "ls"),
+        ("flow-run", "ls", "-o", "json"),
+        ("flow-run", "inspect", record.id),
+        ("flow-run", "inspect", record.id, "-o", "json"),
+        ("flow-run", "logs", record.id),
+        ("flow-run", "logs", record.id, "-o", "json"),
+        ("flow-run", "logs", f"gone{evil}"),
+        ("flow", "ls"),
+    ):
+        _, out, err = called(capsys, *words)
+        assert out + err, words
+        shown = [
+            ch for ch in out + err if ch not in "\n\t" and (ord(ch) < 32 or 0x7F <= ord(ch) < 0xA0 or ch == "\u202e")
+        ]
+        assert shown == [], words

@@ -93,6 +93,16 @@ def test_no_output_is_written_through_a_link(root: Root, path: str) -> None:
         root.new_file(path)
 
 
+@pytest.mark.parametrize("path", ["shown.ipynb", "shown/config.ipynb"])
+def test_what_is_hidden_is_not_reached_by_a_link_either(root: Root, path: str) -> None:
+    (root.folder / "shown.ipynb").symlink_to(root.folder / ".hidden.ipynb")
+    (root.folder / "shown").symlink_to(root.folder / ".git")
+    for method in (root.resolve, root.notebook, root.read):
+        with pytest.raises(NotFound):
+            method(path)
+    assert Root(root.folder, allow_hidden=True).read(path) == b"{}"
+
+
 def test_paths_below_the_root_are_found(root: Root) -> None:
     assert root.notebook("r.ipynb") == str(root.folder / "r.ipynb")
     assert root.notebook("./a//b.ipynb") == str(root.folder / "a" / "b.ipynb")

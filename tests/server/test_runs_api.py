@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from server_help import Api
+from server_help import Api, record
 
 from headrace.core.runs import Run, RunKind
 from headrace.core.states import StateType
@@ -161,6 +162,51 @@ async def test_logs_are_read_by_ranges_and_from_the_end(api: Api, services: Serv
     assert (answer["matches"], [line["message"] for line in answer["lines"]]) == (1, ["line 50"])
     _, text = await api("GET", f"/runs/{run['id']}/logs/download")
     assert len(text.splitlines()) == 100
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pytest.param({"$ref": "http://127.0.0.1:9/schema.json"}, id="an address"),
+        pytest.param({"$ref": "file:///etc/passwd"}, id="a file"),
+        pytest.param({"type": "nonsense"}, id="no schema"),
+        pytest.param({"properties": {"a": {"pattern": "("}}}, id="no pattern"),
+    ],
+)
+async def test_a_runs_question_makes_the_server_fetch_nothing(
+    api: Api, services: Services, monkeypatch: pytest.MonkeyPatch, schema: dict[str, Any]
+) -> None:
+    import urllib.request
+
+    asked: list[object] = []
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *args, **_options: asked.append(args))
+    run_id = record(services)
+    with services.store.database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE runs SET state_type = 'PAUSED', state_name = 'Paused' WHERE id = ?", (run_id,)
+        )
+    services.store.pauses.ask(run_id, "x", schema)
+    code, answer = await api("POST", f"/runs/{run_id}/answer", {"values": {"a": "b"}})
+    assert code == 422, answer
+    assert asked == []
+
+
+async def test_a_download_that_the_store_interrupts_is_cut_off_and_not_taken_for_whole(
+    api: Api, services: Services, jp_fetch: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from headrace.core.errors import StoreUnavailable
+    from headrace.server.managers.run_parts import RunPartsManager
+
+    def pieces() -> Iterator[str]:
+        yield "first\n"
+        raise StoreUnavailable("locked")
+
+    run_id = record(services)
+    monkeypatch.setattr(RunPartsManager, "log_pieces", lambda *_: ("x.log", pieces()))
+    with pytest.raises(Exception) as caught:
+        await jp_fetch("headrace", "api", "runs", run_id, "logs", "download")
+    assert getattr(caught.value, "code", 599) == 599
+    assert "fault" not in caplog.text
 
 
 async def test_a_download_is_an_attachment_that_no_browser_runs(

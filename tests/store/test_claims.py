@@ -262,3 +262,13 @@ def test_captured_lines_and_marks_are_kept_together(store: Store) -> None:
     store.captures.append([line], {"capture:a": 12})
     assert store.captures.marks(["capture:a", "capture:b"]) == {"capture:a": 12}
     assert store.logs.count(run.id) == 2
+
+
+def test_a_late_word_of_an_earlier_attempt_changes_nothing_of_the_next_one(store: Store) -> None:
+    """Patches without a state are fenced like states: progress, heartbeats, who runs it."""
+    run = store.runs.create(make_run(attempt=2, details={"from": "second"}))
+    early = store.recorder.adopt(run.id, run.root_id, 1)
+    store.recorder.change(early, "", "", 5, patch={"details": {"from": "first"}, "pid": 7}, kind="run.updated")
+    store.recorder.flush()
+    held = store.runs.get(run.id)
+    assert (held.details, held.pid) == ({"from": "second"}, None)

@@ -176,3 +176,16 @@ def test_a_damaged_deployment_is_shown_with_the_reason_and_never_run(store: Stor
     assert json.dumps(dict(held.parameters)) == "{}"
     with pytest.raises(UsageError, match="damaged"):
         deployment_run(held, now=1)
+
+
+@pytest.mark.parametrize("name", ["database is locked", "disk full", "malformed"])
+def test_a_value_that_sounds_like_an_error_is_not_taken_for_one(store: Store, name: str) -> None:
+    """PostgreSQL quotes the value in its message about a key that exists."""
+    from sqlalchemy.exc import IntegrityError
+
+    row = {"name": name, "at": 1}
+    statement = text("INSERT INTO meta VALUES (:name, '1')")
+    with store.database.write() as connection:
+        connection.execute(statement, row)
+    with pytest.raises(IntegrityError), store.database.write() as connection:
+        connection.execute(statement, row)
