@@ -262,4 +262,4 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
                 raise
             # Cut off, so that half a file is not taken for a whole one.
             log.warning("a download ends early: %s", one_line(error))
-            self.request.connection.stream.close()  # type: ignore[attr-defined]
+            self.detach().close()
