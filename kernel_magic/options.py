@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from os import PathLike
 from typing import Any, TypeVar
 
 from headrace.core.errors import InvalidOption
@@ -110,6 +111,7 @@ class RunOptions:
         for name in HOOKS:
             self._set(name, self._checked_hooks(name))
         self._one_of("on_crash", ("retries", "fail"))
+        self._check_results()
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -148,6 +150,19 @@ class RunOptions:
     def _one_of(self, name: str, choices: tuple[Any, ...]) -> None:
         if getattr(self, name) not in choices:
             raise self._bad(name, " or ".join(map(repr, choices)))
+
+    def _check_results(self) -> None:
+        """Look at where and how results are stored; what that takes is loaded only where an option asks for it."""
+        if self.result_serializer is not None:
+            from headrace.kernel_magic.results.serializers import get_serializer
+
+            get_serializer(self.result_serializer)
+        if self.result_storage is not None:
+            if not isinstance(self.result_storage, str | PathLike):
+                raise self._bad("result_storage", "a folder or an fsspec URL, e.g. 's3://bucket/results'")
+            from headrace.kernel_magic.results.storage import Storage
+
+            Storage(str(self.result_storage))
 
     def _checked_tags(self) -> tuple[str, ...]:
         tags = self.tags
@@ -245,6 +260,10 @@ class TaskOptions(RunOptions):
         self._check("cache_expiration", timedelta, "a timedelta")
         self._check("refresh_cache", bool, "True, False or None")
         self._check("result_storage_key", str, "text")
+        if self.cache_policy is not None:
+            from headrace.kernel_magic.results.keeper import policy_of
+
+            policy_of(self)
         for name in ("on_rollback", "on_commit"):
             self._set(name, self._checked_hooks(name))
         self._set("undoable", bool(self.on_rollback or self.on_commit))

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "flow-run": Entry("headrace.cli.runs:flow_run", "List, inspect, export, cancel, retry and delete runs."),
     "run": Entry("headrace.cli.run:run", "Run a notebook, recorded cell by cell."),
     "server": Entry("headrace.cli.server:server", "Run Headrace's page and API alone, or see whether they run."),
+    "storage": Entry("headrace.cli.storage:storage", "See what stored results take, and make room."),
     "task-run": Entry("headrace.cli.runs:task_run", "List, inspect and cancel the runs of tasks and cells."),
     "worker": Entry("headrace.cli.worker:worker", "Claim due runs of a pool and give each a process."),
     "export": Entry("headrace.cli.notebooks:export", "Write a notebook as a Python module with @task and @flow."),

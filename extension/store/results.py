@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -47,6 +47,29 @@ class StoredResult:
     created_at: int = 0
     used_at: int = 0
     expires_at: int | None = None
+
+
+class StorageUse(NamedTuple):
+    """What the results of one task take.
+
+    Attributes
+    ----------
+    flow : str
+        The flow or notebook around it; "" where its runs are deleted.
+    notebook_path : str or None
+    definition : str
+        The task.
+    results, size_bytes : int
+    used_at : int, µs
+        When one was last made or used.
+    """
+
+    flow: str
+    notebook_path: str | None
+    definition: str
+    results: int
+    size_bytes: int
+    used_at: int
 
 
 def _record(row: Any) -> StoredResult:
@@ -105,18 +128,25 @@ class Results:
         with self._db.read() as connection:
             return int(connection.execute(sa.select(sa.func.sum(t.results.c.size_bytes))).scalar() or 0)
 
-    def by_definition(self) -> list[tuple[str, str | None, int, int]]:
-        """Return (definition, notebook, how many, bytes), the largest first."""
-        c = t.results.c
+    def usage(self) -> list[StorageUse]:
+        """Return how much each task's results take, by the flow (or notebook) that it ran in, the largest first."""
+        c, own, root = t.results.c, t.runs.alias("own"), t.runs.alias("root")
         total = sa.func.sum(c.size_bytes)
-        query = sa.select(c.definition, c.notebook_path, sa.func.count(), total).group_by(c.definition, c.notebook_path)
+        names = (sa.func.coalesce(root.c.definition, sa.literal_column("''")), c.notebook_path, c.definition)
+        query = (
+            sa.select(*names, sa.func.count(), total, sa.func.max(c.used_at))
+            .select_from(t.results.outerjoin(own, own.c.id == c.run_id).outerjoin(root, root.c.id == own.c.root_id))
+            .group_by(*names)
+            .order_by(total.desc())
+        )
         with self._db.read() as connection:
             return [
-                (row[0], row[1], int(row[2]), int(row[3])) for row in connection.execute(query.order_by(total.desc()))
+                StorageUse(row[0], row[1], row[2], int(row[3]), int(row[4]), int(row[5]))
+                for row in connection.execute(query)
             ]
 
     def oldest(self, *, excess_bytes: int) -> list[StoredResult]:
-        """Return what to remove so that `excess_bytes` are freed.
+        """Return what to remove: all that has expired, and more until `excess_bytes` are freed.
 
         Expired ones first, then the longest unused; each task's newest result only when nothing else is left.
         """
@@ -134,11 +164,13 @@ class Results:
         )
         expired = sa.case((sa.and_(c.expires_at.is_not(None), c.expires_at <= now), 0), else_=1)
         query = sa.select(t.results).order_by(expired, is_newest, c.used_at)
+        if excess_bytes <= 0:
+            query = query.where(c.expires_at <= now)
         chosen: list[StoredResult] = []
         freed = 0
         with self._db.read() as connection:
             for row in connection.execute(query):
-                if freed >= excess_bytes:
+                if freed >= excess_bytes and (row.expires_at is None or row.expires_at > now):
                     break
                 chosen.append(_record(row))
                 freed += row.size_bytes

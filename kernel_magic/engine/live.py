@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.errors import UsageError
 from headrace.core.events import RUN_UPDATED
 from headrace.core.ids import new_id
 from headrace.core.runs import Run
 from headrace.core.states import MOVES, State, StateType
 from headrace.kernel_magic.definition import Definition
+from headrace.kernel_magic.engine.depth import check_depth
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
 from headrace.kernel_magic.engine.session import Session, session
 from headrace.kernel_magic.names import fill_template, run_slug, task_slug
@@ -170,11 +170,8 @@ class LiveRun:
             self.root = parent.root
             self.depth = parent.depth + 1
             self.prints = parent.prints if options.log_prints is None else options.log_prints
-            if self.depth > self.session.deepest:
-                raise UsageError(
-                    f"{kind} {definition.name!r} would be run number {self.depth} inside one another; at most "
-                    f"{self.session.deepest} are allowed. Does a flow or task call itself without end? (HEADRACE_MAX_DEPTH raises the limit.)"
-                )
+            if self.depth > self.session.deepest or self.depth % 10 == 9:
+                check_depth(self.depth, self.session.deepest, f"{kind} {definition.name!r}")
         self.flow = self if (kind == "flow" or parent is None) else parent.flow
         self.transaction: Transaction | None = None
         if TRANSACTION.get() is not None or (parent is not None and parent.transaction is not None):

@@ -14,7 +14,7 @@ from typing import Any
 
 from headrace.core.clock import iso
 from headrace.core.errors import StoreError, UnserializableResult, UntrustedResultError
-from headrace.kernel_magic.results import seal, storage
+from headrace.kernel_magic.results import retention, seal, storage
 from headrace.kernel_magic.results.hashing import UnhashableInput
 from headrace.kernel_magic.results.policies import CachePolicy, KeyContext, key_of
 from headrace.kernel_magic.results.serializers import Serializer, get_serializer
@@ -258,6 +258,7 @@ def save(
     except (UnserializableResult, StoreError) as error:
         record["error"] = str(error)
         return record
+    retention.stored(store, key, len(data))
     record.update(storage=place, serializer=chosen.name, size_bytes=len(data))
     return record
 

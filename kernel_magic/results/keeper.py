@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.errors import InvalidOption
+from headrace.core.errors import InvalidOption, StoreError
 from headrace.core.settings import flag
 from headrace.kernel_magic.results import cache
 from headrace.kernel_magic.results.cache import CacheDecision
 from headrace.kernel_magic.results.locks import hold_key
 from headrace.kernel_magic.results.policies import DEFAULT, CachePolicy, KeyContext, parse_policy
+from headrace.kernel_magic.results.storage import Storage
 
 if TYPE_CHECKING:
     from headrace.kernel_magic.engine.live import LiveRun
@@ -112,6 +113,8 @@ class FunctionKeeper:
             "result_storage": _own_or_flows(run, "result_storage"),
             "serializer": _own_or_flows(run, "result_serializer"),
         }
+        if where["result_storage"] is not None:
+            Storage(where["result_storage"]).prepare()
         context = context_of(run)
         decision = cache.lookup(store, policy, context, **where)
         if not decision.hit and decision.key is not None and policy.isolation == "SERIALIZABLE":
@@ -156,7 +159,7 @@ def lookup(run: LiveRun) -> Any:
     keeper = run.definition.keeper or FUNCTIONS
     try:
         decision = keeper.lookup(run)
-    except InvalidOption as error:
+    except (InvalidOption, StoreError) as error:
         return raised(error)
     run.cached = decision
     run.decision = {"cache": decision.to_record()}

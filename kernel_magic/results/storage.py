@@ -59,6 +59,27 @@ class Storage:
             parts = [key[:2], key]
         return "/".join([self._base, *parts])
 
+    def prepare(self) -> None:
+        """Make the folder, so that one that cannot be written is told before the work and not after it.
+
+        Raises
+        ------
+        StoreUnavailable
+            A URL is only tried when something is written: asking first would cost as much.
+        """
+        if self._remote:
+            return
+        try:
+            os.makedirs(self._base, mode=0o700, exist_ok=True)
+            reason = None if os.access(self._base, os.W_OK | os.X_OK) else "permission denied"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        if reason is not None:
+            raise StoreUnavailable(
+                f"Results cannot be stored in {self._base}: {reason}. Name a folder that can be written as result_storage.",
+                field="result_storage",
+            )
+
     def write(self, key: str, data: bytes) -> str:
         """Store bytes atomically and return where they lie.
 

@@ -54,6 +54,20 @@ def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
     return code, out, err
 
 
+def test_storage_is_listed_by_flow_and_pruned(failed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    found = as_json(capsys, "storage", "ls")
+    (use,) = found["used_by"]
+    assert (use["flow"], use["task"], use["results"]) == ("pipeline", "first", 1)
+    assert found["total_bytes"] == use["size_bytes"] > 0
+    code, out, _ = called(capsys, "storage", "ls")
+    assert (code, "pipeline" in out, "of at most" in out) == (0, True, True)
+    assert called(capsys, "storage", "prune", "--to", "0.0 kB", "--dry-run")[1].startswith("1 results would be removed")
+    assert as_json(capsys, "storage", "prune")["removed"] == 0
+    assert as_json(capsys, "storage", "prune", "--to", "0")["removed"] == 1
+    assert called(capsys, "storage", "ls")[1].startswith("No results are stored.")
+    assert called(capsys, "storage", "prune", "--to", "much")[0] == 2
+
+
 def as_json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     code, out, err = called(capsys, *words, "-o", "json")
     assert (code, err) == (0, "")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from headrace.core.errors import InvalidOption
+from headrace.core.errors import InvalidOption, StoreUnavailable
 from headrace.core.runs import RunFilter
 from headrace.kernel_magic.flows import flow
 from headrace.kernel_magic.results.keeper import explain_cache
@@ -172,13 +172,57 @@ def test_failures_are_never_cached(store: Store) -> None:
     assert sometimes() == 5
 
 
-def test_a_wrong_policy_is_refused(store: Store) -> None:
-    @task(cache_policy="EVERYTHING")
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("cache_policy", "EVERYTHING"),
+        ("cache_policy", 3),
+        ("result_serializer", "xml"),
+        ("result_storage", 5),
+        ("result_storage", "nothing://bucket"),
+    ],
+)
+def test_a_wrong_option_of_results_is_refused_when_the_decorator_is_read(option: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=option) as refused:
+        task(**{option: value})
+    assert refused.value.field == option
+
+
+def test_a_place_for_results_that_cannot_be_written_fails_the_run_before_its_body(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    count = Counter()
+
+    @task(persist_result=True, result_storage=tmp_path / "file" / "results")
     def compute() -> int:
+        return count()
+
+    with pytest.raises(StoreUnavailable, match="Name a folder that can be written"):
+        compute()
+    assert count.calls == 0
+
+
+def test_stored_results_keep_to_their_cap_and_no_run_fails_for_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @task(cache_policy=INPUTS)
+    def large(n: int) -> bytes:
+        return bytes([n]) * 40_000
+
+    @task(cache_policy=INPUTS)
+    def small() -> int:
         return 1
 
-    with pytest.raises(InvalidOption, match="cache_policy"):
-        compute()
+    small()
+    monkeypatch.setenv("HEADRACE_RESULTS_MAX_BYTES", "100000")
+    for n in range(10):
+        large(n)
+    assert store.results.total_bytes() <= 100_000
+    assert explain_cache(large, 9).hit
+    assert explain_cache(small).hit, "a task's last result goes last"
+    assert not explain_cache(large, 0).hit
+    monkeypatch.setenv("HEADRACE_RESULTS_MAX_BYTES", "1")
+    assert large(11) == bytes([11]) * 40_000
+    assert [use.definition for use in store.results.usage()] == ["large"]
 
 
 def test_explaining_says_what_a_call_would_do_and_runs_nothing(store: Store) -> None:

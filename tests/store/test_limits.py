@@ -87,5 +87,6 @@ def test_what_goes_first_is_expired_then_longest_unused_and_a_tasks_newest_last(
     store.results.save(result("expired", used_at=9, created_at=2, expires_at=3))
     assert [r.key for r in store.results.oldest(excess_bytes=25)] == ["expired", "old", "newest"]
     assert [r.key for r in store.results.oldest(excess_bytes=10)] == ["expired"]
-    assert store.results.by_definition() == [("t", None, 3, 30)]
+    assert [r.key for r in store.results.oldest(excess_bytes=0)] == ["expired"]
+    assert [tuple(use) for use in store.results.usage()] == [("", None, "t", 3, 30, 9)]
     assert [r.key for r in store.results.latest("t", limit=1)] == ["newest"]

@@ -12,7 +12,7 @@ def waits(definition: str) -> list[float]:
     run = book.of(definition)[-1]
     events = book.store.runs.history(run.id)
     return [
-        round((after.at - before.at) / 1e6, 3)
+        (after.at - before.at) / 1e6
         for before, after in itertools.pairwise(events)
         if before.state_name == "AwaitingRetry"
     ]

@@ -12,6 +12,11 @@ def p45_endless(n: int) -> int:
     return p45_endless(n + 1)
 
 
+@flow
+def p45_endless_flow(n: int) -> int:
+    return p45_endless_flow(n + 1)
+
+
 @task
 def p45_tree(depth: int) -> int:
     """Wait for tasks in a pool that is full of waiting tasks: waiting lends the place on."""
@@ -30,6 +35,9 @@ def p45_flow() -> tuple:
 
 with pytest.raises(UsageError, match="without end"):
     p45_endless(0)
+with pytest.raises(UsageError, match="without end"):
+    p45_endless_flow(0)
+assert all(run.is_final for run in Book().of("p45-endless-flow"))
 assert p45_flow() == (16, 300_000)
 run = Book().one("p45_big")
 assert len(run.parameters["values"]) == 51
