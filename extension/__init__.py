@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.made_states import Failed as Failed
     from headrace.kernel_magic.notebook_task import notebook_task as notebook_task
     from headrace.kernel_magic.notebook_task import publish as publish
+    from headrace.kernel_magic.pausing import RunInput as RunInput
+    from headrace.kernel_magic.pausing import pause_flow_run as pause_flow_run
+    from headrace.kernel_magic.pausing import suspend_flow_run as suspend_flow_run
     from headrace.kernel_magic.results.keeper import explain_cache as explain_cache
     from headrace.kernel_magic.results.policies import DEFAULT as DEFAULT
     from headrace.kernel_magic.results.policies import FLOW_PARAMETERS as FLOW_PARAMETERS
@@ -105,6 +108,7 @@ _MODULES = {
     "RUN_ID": "headrace.kernel_magic.results.policies",
     "RayTaskRunner": "headrace.kernel_magic.runners.ray",
     "RunError": "headrace.core.errors",
+    "RunInput": "headrace.kernel_magic.pausing",
     "State": "headrace.core.states",
     "StateType": "headrace.core.states",
     "StoreError": "headrace.core.errors",
@@ -132,11 +136,13 @@ _MODULES = {
     "inspect_notebook": "headrace.server.notebooks",
     "notebook_flow": "headrace.kernel_magic.cells.export",
     "notebook_task": "headrace.kernel_magic.notebook_task",
+    "pause_flow_run": "headrace.kernel_magic.pausing",
     "publish": "headrace.kernel_magic.notebook_task",
     "quote": "headrace.kernel_magic.futures",
     "rate_limit": "headrace.kernel_magic.concurrency",
     "rate_limit_async": "headrace.kernel_magic.concurrency",
     "stop": "headrace.kernel_magic.stopping",
+    "suspend_flow_run": "headrace.kernel_magic.pausing",
     "tags": "headrace.kernel_magic.tagging",
     "task": "headrace.kernel_magic.tasks",
     "transaction": "headrace.kernel_magic.transactions",
@@ -171,6 +177,7 @@ __all__ = [
     "ProcessPoolTaskRunner",
     "RayTaskRunner",
     "RunError",
+    "RunInput",
     "State",
     "StateType",
     "StoreError",
@@ -198,11 +205,13 @@ __all__ = [
     "inspect_notebook",
     "notebook_flow",
     "notebook_task",
+    "pause_flow_run",
     "publish",
     "quote",
     "rate_limit",
     "rate_limit_async",
     "stop",
+    "suspend_flow_run",
     "tags",
     "task",
     "transaction",

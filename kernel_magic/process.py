@@ -2,7 +2,7 @@
 
 It takes the run over from whoever made it (PENDING or SCHEDULED → RUNNING by
 compare-and-set), finds its flow or task by entrypoint or snapshot, runs it and
-ends it. Exit codes: 0 completed, 1 anything else, 2 no such run, 75 another
+ends it. Exit codes: 0 completed or suspended, 1 anything else, 2 no such run, 75 another
 process was faster.
 """
 
@@ -56,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Conflict as error:
         print(one_line(error), file=sys.stderr)
         return SUPERSEDED
-    return 0 if execute(store, run).is_completed() else 1
+    ended = execute(store, run)
+    return 0 if ended.is_completed() or ended.type is S.PAUSED else 1
 
 
 def take_over(store: Store, run: Run) -> Run:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from headrace.cli import show
+from headrace.cli.answering import answer, unpause
 from headrace.core.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -286,6 +287,8 @@ flow_run = _group(
     "flow-run", ("flow", "notebook"), "List, inspect, export, cancel, retry and delete runs.", roots_only=True
 )
 flow_run.add_command(delete_command(("flow", "notebook")))
+flow_run.add_command(unpause)
+flow_run.add_command(answer)
 task_run = _group(
     "task-run", ("task", "cell"), "List, inspect and cancel the runs of tasks and cells.", roots_only=False
 )

@@ -39,7 +39,7 @@
         └── UnfinishedRun                asked for a result before there is one
 
 Control signals that user code must not swallow by `except Exception` derive
-from `BaseException`: `CancelSignal`, `StopSignal`.
+from `BaseException`: `CancelSignal`, `StopSignal`, `SuspendSignal`.
 """
 
 from __future__ import annotations
@@ -323,6 +323,20 @@ class StopSignal(BaseException):
     """
 
     def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SuspendSignal(BaseException):
+    """Raised by `suspend_flow_run`: ends the process of a run that waits for a person.
+
+    Parameters
+    ----------
+    reason : str
+        Shown with the state.
+    """
+
+    def __init__(self, reason: str = "waits to be resumed") -> None:
         super().__init__(reason)
         self.reason = reason
 

@@ -18,6 +18,7 @@ WAIT        record AwaitingRetry, then wait            Outcome (CANCEL) or None
 HOOKS       call hooks                                 None
 CANCELLING  record that the run is being cancelled     None
 END         record the final state                     None
+SUSPEND     record that it waits without a process     None
 =========== ========================================== =====================================
 """
 
@@ -51,9 +52,10 @@ class Op(IntEnum):
     HOOKS = 8
     END = 9
     CANCELLING = 10
+    SUSPEND = 11
 
 
-LOOKUP, ACQUIRE, BEGIN, CALL, SETTLE, KEEP, ASK, WAIT, HOOKS, END, CANCELLING = Op
+LOOKUP, ACQUIRE, BEGIN, CALL, SETTLE, KEEP, ASK, WAIT, HOOKS, END, CANCELLING, SUSPEND = Op
 
 Step = tuple[Any, ...]
 Brain = Generator[Step, Any, Outcome]
@@ -128,6 +130,11 @@ def decide(
             outcome = yield _CALL
             if settles:
                 outcome = yield (SETTLE, outcome)
+            if outcome.kind is Kind.SUSPEND:
+                text = "" if outcome.error is None else one_line(outcome.error)
+                outcome.ending = Ending(S.PAUSED, "Suspended", text)
+                yield (SUSPEND, outcome)
+                return outcome
             if keeps and outcome.kind is Kind.VALUE and _ending(outcome, judge).type is S.COMPLETED:
                 outcome = yield (KEEP, outcome)
         ending = outcome.ending = _ending(outcome, judge)

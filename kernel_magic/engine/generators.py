@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator
 from typing import Any
 
-from headrace.kernel_magic.engine import ending
+from headrace.kernel_magic.engine import ending, seams
 from headrace.kernel_magic.engine.brain import Brain, Op, decide
 from headrace.kernel_magic.engine.call import sleep
 from headrace.kernel_magic.engine.common import begin, commit, finish
@@ -112,6 +112,8 @@ def _obey(run: LiveRun, step: tuple[Any, ...]) -> Any:
         return ending.ask(run, step[1], step[2])
     elif op is Op.CANCELLING:
         run.cancelling(step[1])
+    elif op is Op.SUSPEND:
+        seams.obey(run, step)
     return None
 
 
@@ -171,6 +173,8 @@ async def iterate_async(request: Request) -> AsyncIterator[Any]:
             answer = await asynchronous.ask(run, step[1], step[2])
         elif op is Op.CANCELLING:
             run.cancelling(step[1])
+        elif op is Op.SUSPEND:
+            seams.obey(run, step)
         elif op is Op.BEGIN:
             begin(run, step[1])
         elif op is Op.END:

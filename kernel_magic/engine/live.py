@@ -102,6 +102,7 @@ class LiveRun:
         "options",
         "parameters",
         "parent",
+        "pauses",
         "prints",
         "record",
         "root",
@@ -156,6 +157,7 @@ class LiveRun:
         self.left: Any = None
         self.late: dict[str, Any] | None = None
         self.extra: dict[str, Any] | None = None
+        self.pauses = 0
         if name is None:
             name = run_slug() if kind == "flow" else task_slug(definition.name)
         self.name = name
@@ -290,6 +292,7 @@ class LiveRun:
     def begin(self, attempt: int) -> None:
         """Record that an attempt runs."""
         self.attempt = attempt
+        self.pauses = 0
         if self.taken:
             self._begin_taken()
             return

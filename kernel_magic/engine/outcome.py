@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from headrace.core.errors import CancelSignal, CrashedRun, StopSignal, TaskTimeout, UpstreamFailed, one_line
+from headrace.core.errors import (
+    CancelSignal,
+    CrashedRun,
+    PausedRun,
+    StopSignal,
+    SuspendSignal,
+    TaskTimeout,
+    UpstreamFailed,
+    one_line,
+)
 from headrace.core.states import State, StateType
 
 
@@ -21,6 +30,7 @@ class Kind(Enum):
     STOP = "stop"  # it asked to be skipped
     UPSTREAM = "upstream"  # what it depends on did not complete
     CRASH = "crash"  # the process under it died
+    SUSPEND = "suspend"  # it gives its process up until a person answers
 
 
 class Ending(NamedTuple):
@@ -64,6 +74,8 @@ def raised(error: BaseException) -> Outcome:
     """Return the outcome of a body that raised."""
     if isinstance(error, StopSignal):
         return Outcome(Kind.STOP, Skipped(error.reason), error)
+    if isinstance(error, SuspendSignal):
+        return Outcome(Kind.SUSPEND, None, PausedRun(f"The run is suspended: it {error.reason}."))
     if isinstance(error, CancelSignal | KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return Outcome(Kind.CANCEL, None, error)
     return Outcome(Kind.ERROR, None, error)

@@ -16,9 +16,13 @@ _limited: dict[tuple[str, ...], tuple[float, set[str]]] = {}
 
 
 def obey(run: LiveRun, step: Step) -> Any:
-    """Do a step that has to do with results or limits."""
+    """Do a step that has to do with results, limits or people."""
     if step[0] is Op.ACQUIRE:
         return acquire(run)
+    if step[0] is Op.SUSPEND:
+        from headrace.kernel_magic.pausing import suspended
+
+        return suspended(run, step[1].ending.message)
     if run.session.store is None:
         # A process that relays its records has no store: its submitter looks results up and keeps them.
         return step[1] if step[0] is Op.KEEP else None

@@ -239,6 +239,9 @@ class Worker:
 
     def _start(self, run: Run) -> None:
         self._busy_at = self._clock.monotonic()
+        if (run.id, run.attempt) in self.children:
+            self.store.claims.requeue(run, reason="its process of before is still ending")
+            return
         try:
             child = self._child(run)
         except StoreError:
@@ -310,6 +313,8 @@ class Worker:
 
     def _end(self, run: Run, child: Child, code: int) -> None:
         """End an attempt whose process did not do so itself."""
+        if run.state_type is StateType.PAUSED and run.owner_id is None:
+            return  # suspended: it waits for a person without a process
         if run.state_type is StateType.SCHEDULED:
             self.store.claims.release(run)
             return

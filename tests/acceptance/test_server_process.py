@@ -202,3 +202,24 @@ def test_a_flow_of_a_script_is_run_by_its_entrypoint(server: Server, root: Path)
     assert "no rows" in failed["error_summary"]
     again = server.ask("POST", f"/runs/{failed['id']}/rerun", {"parameters": {"n": 1}})["run"]["id"]
     assert ended(server, again)["state_type"] == "COMPLETED"
+
+
+def test_a_suspended_run_is_answered_and_goes_on_in_a_worker(server: Server, root: Path) -> None:
+    (root / "flows.py").write_text(
+        "from headrace import flow, pause_flow_run, suspend_flow_run\n"
+        "@flow\n"
+        "def asks():\n"
+        "    first = suspend_flow_run(wait_for_input=int)\n"
+        "    second = pause_flow_run(wait_for_input=int)\n"
+        "    return first + second\n"
+    )
+    deployment = server.ask("POST", "/deployments", {"name": "asks", "entrypoint": "flows.py:asks"})["deployment"]
+    run_id = server.ask("POST", f"/deployments/{deployment['id']}/run", {})["run"]["id"]
+    for name, value in (("Suspended", 20), ("Paused", 22)):
+        run = wait_for(lambda name=name: r if (r := server.run(run_id))["state_name"] == name else None, 60)
+        assert run["questions"][0]["schema"]["properties"]["value"]["type"] == "integer"
+        with pytest.raises(urllib.error.HTTPError, match="422"):
+            server.ask("POST", f"/runs/{run_id}/answer", {"values": {"value": "many"}})
+        server.ask("POST", f"/runs/{run_id}/answer", {"values": {"value": value}})
+    run = ended(server, run_id)
+    assert (run["state_type"], run["result"]["preview"]) == ("COMPLETED", 42), run
