@@ -18,6 +18,7 @@ from headrace.server import metrics
 from headrace.store.peek import is_needed
 
 if TYPE_CHECKING:
+    from headrace.server.notices.notifier import Notifier
     from headrace.server.scheduler import Scheduler
     from headrace.server.services import Services
     from headrace.store import Store
@@ -55,6 +56,8 @@ class Background:
         self._thread: threading.Thread | None = None
         self._scheduler: Scheduler | None = None
         self._scheduling: threading.Thread | None = None
+        self._notifier: Notifier | None = None
+        self._notifying: threading.Thread | None = None
         self._started: dict[str, float] = {}
         self._on_activity = on_activity
         self._told = -metrics.EVERY_SECONDS
@@ -79,7 +82,9 @@ class Background:
         self._wake.set()
         if self._scheduler is not None:
             self._scheduler.stop()
-        for thread in (self._thread, self._scheduling):
+        if self._notifier is not None:
+            self._notifier.stop()
+        for thread in (self._thread, self._scheduling, self._notifying):
             if thread is not None and thread.is_alive():
                 thread.join(timeout=5)
 
@@ -114,6 +119,12 @@ class Background:
             self._scheduler = Scheduler(store)
             self._scheduling = threading.Thread(target=self._scheduler.run, name="headrace-scheduler", daemon=True)
             self._scheduling.start()
+        if self._notifier is None and store.notices.watched():
+            from headrace.server.notices.notifier import Notifier
+
+            self._notifier = Notifier(store)
+            self._notifying = threading.Thread(target=self._notifier.run, name="headrace-notices", daemon=True)
+            self._notifying.start()
         fold_journals(store)
         Reaper(store).reap()
         self._tell(store)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headrace.store.journal import Journal
     from headrace.store.limits import Limits
     from headrace.store.logs import Logs
+    from headrace.store.notices import Notices
     from headrace.store.overview import Overview
     from headrace.store.pauses import Pauses
     from headrace.store.recorder import Recorder
@@ -124,6 +125,13 @@ class Store:
         from headrace.store.schedules import Schedules
 
         return Schedules(self.database)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """Who is told of what."""
+        from headrace.store.notices import Notices
+
+        return Notices(self.database)
 
     @cached_property
     def captures(self) -> Captures:

@@ -348,13 +348,10 @@ results = Table(
     "results",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("storage", Text, nullable=False),
-    Column("serializer", Text, nullable=False),
+    *(Column(name, Text, nullable=False) for name in ("storage", "serializer")),
     Column("size_bytes", Big, nullable=False),
     _text("definition"),
-    Column("definition_key", Text),
-    Column("notebook_path", Text),
-    Column("run_id", Text),
+    *(Column(name, Text) for name in ("definition_key", "notebook_path", "run_id")),
     _json("parts"),
     Column("created_at", Big, nullable=False),
     Column("expires_at", Big),
@@ -433,6 +430,20 @@ journals = Table(
     Column("updated_at", Big, nullable=False),
 )
 
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(Column(name, Text, nullable=False) for name in ("deployment_id", "run_id", "owner", "event", "address")),
+    Column("created_at", Big, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    *(Column(name, Big) for name in ("next_at", "sent_at")),
+    Column("error", Text),
+    _json("details"),
+)
+Index("ix_notices_next", notices.c.next_at)
+Index("ix_notices_deployment", notices.c.deployment_id, notices.c.created_at)
+
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"

@@ -78,6 +78,12 @@ def get_matrix(request: Request) -> Answer:
     return request.services.deployments.matrix(request.ids["deployment_id"], request.query["limit"])
 
 
+@routes.add("GET", "/deployments/{deployment_id}/notices", READ)
+def get_notices(request: Request) -> Answer:
+    """Who was told of this deployment's runs lately, and whether it arrived."""
+    return {"notices": request.services.deployments.notices(request.ids["deployment_id"])}
+
+
 _BACKFILL = Form((moment("from", required=True), moment("to", required=True)))
 
 

@@ -62,6 +62,9 @@ NEW_SCHEDULE = with_fields(
 )
 CHANGED_SCHEDULE = with_fields(SCHEDULE, (REVISION,))
 
+_RULE = Form((words("events", most=3, required=True), text("to", most=2000, least=3, required=True)))
+#: Who is told when runs fail, recover or are late.
+NOTIFY = records("notify", _RULE, most=20)
 _DEPLOYMENT: tuple[Field, ...] = (
     text("notebook", most=PATH, least=1),
     text("entrypoint", most=1000, least=3, help="path.py:flow or package.module:flow."),
@@ -86,6 +89,7 @@ _DEPLOYMENT: tuple[Field, ...] = (
     choice("source", SOURCES),
     flag("paused"),
     record("retention", nullable=True),
+    NOTIFY,
 )
 NEW_DEPLOYMENT = Form(
     (text("name", most=200, least=1, required=True), *_DEPLOYMENT, records("schedules", SCHEDULE, most=50)),

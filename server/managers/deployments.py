@@ -10,12 +10,15 @@ from dataclasses import replace
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
+from headrace.core import notices
+from headrace.core.clock import iso
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import NotFound, UsageError
 from headrace.core.ids import is_id, new_id
 from headrace.core.launching import check_tokens
 from headrace.core.runs import Run
 from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
+from headrace.server.notices.sending import mail_is_set_up
 from headrace.server.scheduler import slot_run
 from headrace.store import timetable
 from headrace.store.deploying import Deployed, deploy, set_paused
@@ -83,6 +86,9 @@ class DeploymentsManager:
         for name in ("notebook_path", "cwd", "output_path", "env_file"):
             data[name] = root.relative(getattr(deployment, name))
         data["schedules"] = [self._services.schedules.to_wire(row, deployment) for row in schedules]
+        rules, _ = notices.rules_of(deployment.details)
+        own = deployment.owner == self._services.owner
+        data["notify"] = [{"events": [*r.events], "to": r.to if own else notices.shown(r.to)} for r in rules]
         data["last_runs"] = [last_run_to_wire(run) for run in runs]
         fires = [row["next_fire_at"] for row in data["schedules"] if row["active"] and row["next_fire_at"]]
         data["next_fire_at"] = min(fires, default=None)
@@ -170,10 +176,13 @@ class DeploymentsManager:
         plain = {name: value for name, value in parameters.items() if name not in templated}
         self._services.notebooks.check_values(deployment.notebook_path, plain, complete=False)
 
-    def _fields(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a deployment's fields from a request's: what runs, where, under which policies."""
+    def _fields(self, body: Mapping[str, Any], held: Deployment | None = None) -> dict[str, Any]:
+        """Return a deployment's fields from a request's: what runs, where, under which policies, who is told."""
         root = self._services.root
         fields: dict[str, Any] = {name: body[name] for name in _PLAIN if name in body}
+        if "notify" in body:
+            before = {**(held.details if held else {}), **body.get("details", {})}
+            fields["details"] = {**before, notices.KEY: self._rules(body["notify"], before)}
         if body.get("notebook") is not None:
             path = root.notebook(body["notebook"])
             kernel = self._services.notebooks.check_kernel(path, body.get("kernel_name"))
@@ -192,6 +201,35 @@ class DeploymentsManager:
         if fields.get("env_file") is not None:
             fields["env_file"] = root.resolve(fields["env_file"], field="env_file")
         return fields
+
+    def _rules(self, given: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> dict[str, Any]:
+        """Return who is told, with since when: what happened before a rule was made is no news."""
+        rules = notices.check_rules(given)
+        mails = [rule["to"] for rule in rules if notices.is_mail(rule["to"])]
+        if mails and not mail_is_set_up():
+            raise UsageError(
+                f"notify: no mail can be sent to {mails[0]} from here: set smtp_url in headrace.toml.", field="notify"
+            )
+        held = details.get(notices.KEY) or {}
+        same = held.get("rules") == rules
+        return {"rules": rules, "since": held["since"] if same else self._services.store.clock.now_us()}
+
+    def notices(self, deployment_id: str) -> list[dict[str, Any]]:
+        """Return what was told of a deployment lately, newest first."""
+        self.get(deployment_id)
+        return [
+            {
+                "run_id": notice.run_id,
+                "event": notice.event,
+                "to": notices.shown(notice.address),
+                "created_at": iso(notice.created_at),
+                "sent_at": iso(notice.sent_at),
+                "next_at": iso(notice.next_at),
+                "attempts": notice.attempts,
+                "error": notice.error,
+            }
+            for notice in self._services.store.notices.of_deployment(deployment_id)
+        ]
 
     def _pin(self, fields: dict[str, Any], source: str | None, path: str | None, *, keep: bool = True) -> None:
         """Keep a copy of the notebook's present content (or only name it), or let go of it."""
@@ -282,7 +320,7 @@ class DeploymentsManager:
         NotFound, UsageError, Conflict
         """
         held = self.get(deployment_id)
-        changes = self._fields(body)
+        changes = self._fields(body, held)
         if "name" in body:
             changes["name"] = body["name"]
         path = changes.get("notebook_path", held.notebook_path)

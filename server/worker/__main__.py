@@ -54,6 +54,7 @@ def _run(options: argparse.Namespace) -> int:
     lock = take_lock(place, options.pool) if options.auto else None
     if options.auto and lock is None:
         return 0
+    from headrace.server.notices.notifier import Notifier
     from headrace.server.scheduler import Scheduler
     from headrace.server.worker.worker import IDLE_SECONDS, Worker
     from headrace.store import get_store, liveness
@@ -78,12 +79,17 @@ def _run(options: argparse.Namespace) -> int:
     scheduler = Scheduler(store)
     thread = threading.Thread(target=scheduler.run, name="headrace-scheduler", daemon=True)
     thread.start()
+    notifier = Notifier(store)
+    notifying = threading.Thread(target=notifier.run, name="headrace-notices", daemon=True)
+    notifying.start()
     log.info("worker of pool %s begins (store %s)", options.pool, place.data_dir)
     try:
         worker.run()
     finally:
         scheduler.stop()
+        notifier.stop()
         thread.join(timeout=5)
+        notifying.join(timeout=12)
         store.close()
         liveness.release()
         if lock is not None:
