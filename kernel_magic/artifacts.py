@@ -134,7 +134,7 @@ def _create(kind: str, data: Mapping[str, Any], key: str | None, description: st
             field=next(iter(data)),
         )
     here, run, now = session(), current(), SYSTEM_CLOCK.now_us()
-    run_id, root_id = (run.id, run.root.id) if run is not None else (None, None)
+    run_id, root_id = (run.id, run.root_id) if run is not None else (None, None)
     row = (new_id(), run_id, root_id, key, kind, str(description or ""), here.owner, text, now, now)
     if kind == "progress":
         _remember(row)

@@ -142,7 +142,7 @@ class _NotebookRuns:
         given = {**self._spec.to_dict(), "parameters": _encoded(parameters), "encoded": True, "run_id": run_id}
         given["secrets"] = [name for name, value in parameters.items() if hasattr(value, "get_secret_value")]
         if around is not None:
-            given.update(parent_id=around.id, root_id=around.root.id)
+            given.update(parent_id=around.id, root_id=around.root_id)
             # The runs around it must be in the store before a run below them is.
             here.recorder.flush()
         said = _execute(given)

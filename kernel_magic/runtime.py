@@ -75,7 +75,7 @@ class RunView:
     @property
     def root_id(self) -> str:
         """The outermost run around it, itself for a root."""
-        return self._run.root.id
+        return self._run.root_id
 
     @property
     def start_time(self) -> datetime | None:

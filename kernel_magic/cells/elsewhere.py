@@ -219,7 +219,7 @@ class _Recorded:
     def __call__(self, output: dict[str, Any]) -> None:
         run = self._run
         if run is not None:
-            run.session.recorder.output(run.id, run.root.id, len(self.outputs), SYSTEM_CLOCK.now_us(), output)
+            run.session.recorder.output(run.id, run.root_id, len(self.outputs), SYSTEM_CLOCK.now_us(), output)
         self.outputs.append(output)
 
     def publish(self, data: Mapping[str, Any], metadata: Any = None, **more: Any) -> None:

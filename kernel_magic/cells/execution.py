@@ -384,7 +384,7 @@ class CellAttempt:
         recorder = session().recorder
         now = SYSTEM_CLOCK.now_us()
         for position, output in enumerate(found):
-            recorder.output(run.id, run.root.id, position, now, output)
+            recorder.output(run.id, run.root_id, position, now, output)
         try:
             recorder.flush()
         except StoreError as error:

@@ -106,6 +106,7 @@ class LiveRun:
         "prints",
         "record",
         "root",
+        "root_id",
         "runner",
         "session",
         "state_at",
@@ -190,6 +191,8 @@ class LiveRun:
             here = self.session
             self.late = {"owner_id": here.owner_id, "host": here.host, "pid": here.pid, **(fields or {})}
             LIVE[self.id] = self
+        # A cell of a notebook run, made by the runner, is this process's outermost run but not the tree's.
+        self.root_id: str = parent.root_id if parent is not None else (self.id if record is None else record.root_id)
         self.chain_id = chain_id or (self.id if parent is None else parent.chain_id)
         self.taken = adopted is not None
         if adopted is not None:
@@ -241,7 +244,7 @@ class LiveRun:
         parameters = self.parameters
         columns: dict[str, Any] = {
             "id": self.id,
-            "root_id": self.root.id,
+            "root_id": self.root_id,
             "parent_id": None if parent is None else parent.id,
             "kind": self.kind,
             "name": self.name,
@@ -396,7 +399,7 @@ class LiveRun:
 
     def log(self, level: int, logger: str, message: str) -> None:
         """Record a log line of this run."""
-        self.session.recorder.log(self.id, self.root.id, time.time_ns() // 1000, level, logger, message)
+        self.session.recorder.log(self.id, self.root_id, time.time_ns() // 1000, level, logger, message)
 
     # ---------------------------------------------------------------- reading
 

@@ -43,6 +43,10 @@ class RunsManager:
         data["notebook_path"] = shown
         if full:
             data["details"] = {k: v for k, v in data["details"].items() if k != "launch"}
+            output, cwd = run.details.get("output_path"), run.details.get("cwd")
+            if isinstance(output, str) and output and "://" not in output:
+                full_path = os.path.join(cwd if isinstance(cwd, str) else "", output)
+                data["details"]["output_path"] = self._services.root.relative(full_path)
             launch = run.details.get("launch")
             data["questions"] = self._questions(run)
             data["can_rerun"] = launch_of(run) is not None

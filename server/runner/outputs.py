@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ LOG_LIMIT = 20 * 1024 * 1024
 #: Changed outputs reach the store at most this long after they arrived, seconds (the panel shows 0.5 s).
 DELAY_SECONDS = 0.1
 _LEVELS = {"stdout": 20, "stderr": 30}
+#: What a run's logger shows in a kernel (headrace.kernel_magic.run_logging); the kernel has recorded it itself.
+_SHOWN = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) *\| (?:Cell|Task|Flow) '.*' - ")
 
 Printed = Callable[[CellRun, str, str], None]
 Displayed = Callable[[CellRun, Mapping[str, Any]], None]
@@ -147,7 +150,8 @@ class Outputs:
         lines = text.split("\n")
         rest = lines.pop()
         for line in lines:
-            self._log(cell, stream, line)
+            if stream == "stdout" or not _SHOWN.match(line):
+                self._log(cell, stream, line)
         if len(rest) > LINE_LIMIT:
             self._log(cell, stream, rest)
         elif rest:

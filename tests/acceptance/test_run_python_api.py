@@ -52,6 +52,27 @@ def test_papermills_call_works_and_is_recorded(tmp_path: Path) -> None:
     assert (newest().state_name, newest().parameters, newest().trigger) == ("Completed", {"a": 2}, "api")
 
 
+def test_what_cells_log_call_and_keep_belongs_to_the_notebooks_run(tmp_path: Path) -> None:
+    cell = """
+from headrace import get_run_logger, task
+from headrace.artifacts import create_markdown_artifact
+
+@task
+def inner():
+    get_run_logger().warning("from inside")
+    create_markdown_artifact("**kept**")
+
+inner()
+"""
+    quiet(write(tmp_path / "in.ipynb", f"%%task outer{cell}"), None, kernel_name="python3", execution_timeout=60)
+    store, root = get_store(), newest()
+    names = {run.name.partition("-")[0]: run for run in store.runs.tree(root.id)}
+    assert names["inner"].parent_id == names["outer"].id
+    assert [line.run_id for line in store.logs.lines(root.id) if "from inside" in line.message] == [names["inner"].id]
+    (artifact,) = store.overview.artifacts(root_id=root.id)
+    assert artifact["run_id"] == names["inner"].id
+
+
 def test_a_notebook_object_needs_no_file(tmp_path: Path) -> None:
     found = quiet(nbformat.from_dict(notebook("print(6 * 7)")), None)
     assert texts(found.cells[0].outputs) == "42\n"
