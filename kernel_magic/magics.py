@@ -49,10 +49,14 @@ class Loaded:
 
     def __init__(self, shell: Any) -> None:
         from headrace.kernel_magic.cells.flow_magic import FlowMagic, HeadraceMagic
+        from headrace.kernel_magic.cells.flow_progress import FlowProgress
+        from headrace.kernel_magic.engine import common
 
         self.shell = shell
         self.session = CellSession(shell)
         self.runner = CellRunner(self.session)
+        self._progress = FlowProgress(self.session)
+        common.WATCHERS.append(self._progress)
         self._transformer = TaskTransformer(shell)
         shell.input_transformers_cleanup.append(self._transformer)
         shell.register_magic_function(self._cell_magic("task"), "cell", "task")
@@ -75,7 +79,10 @@ class Loaded:
 
     def close(self) -> None:
         """Undo everything."""
+        from headrace.kernel_magic.engine import common
+
         self.shell.input_transformers_cleanup.remove(self._transformer)
+        common.WATCHERS.remove(self._progress)
         for kind, name in (("cell", "task"), ("cell", "flow"), ("line", "flow"), ("line", "headrace")):
             self.shell.magics_manager.magics[kind].pop(name, None)
         self.runner.close()
@@ -97,6 +104,32 @@ def load(shell: Any) -> None:
     """
     if getattr(shell, _ATTRIBUTE, None) is None:
         setattr(shell, _ATTRIBUTE, Loaded(shell))
+
+
+def attach() -> None:
+    """Load into this kernel, and note that the client which says so shows each cell's outputs in their own place.
+
+    JupyterLab's extension has every Python kernel of a notebook call it, silently, if Headrace is installed there.
+    """
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+    load(shell)
+    session = current_session(shell)
+    session.fronts.add(str((session.request.get("header") or {}).get("session", "")))
+
+
+def take_document(text: str) -> None:
+    """Take the open notebook's cells, as JSON text: JupyterLab's extension says them before it executes a `%flow`."""
+    import json
+
+    from IPython.core.getipython import get_ipython
+
+    loaded = getattr(get_ipython(), _ATTRIBUTE, None)
+    if loaded is not None:
+        loaded.session.live = json.loads(text)
 
 
 def unload(shell: Any) -> None:

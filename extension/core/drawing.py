@@ -41,6 +41,8 @@ class Node:
     duration_seconds : float or None, default None
     note : str, default ""
         A word beside the state, e.g. "stale".
+    time_text : str or None, default None
+        Stands in the place of the exact duration.
     """
 
     id: str
@@ -49,6 +51,25 @@ class Node:
     state_name: str = ""
     duration_seconds: float | None = None
     note: str = ""
+    time_text: str | None = None
+
+    @property
+    def time(self) -> str:
+        """How long it took, in words."""
+        return duration_text(self.duration_seconds) if self.time_text is None else self.time_text
+
+
+def rough_duration(seconds: float | None) -> str:
+    """Return about how long something took, the same from run to run: "< 1 s", "< 1 min" …; "" for None.
+
+    A notebook keeps what is shown in it, and must not differ each time it is run.
+    """
+    if seconds is None:
+        return ""
+    for limit, words in ((1, "< 1 s"), (10, "< 10 s"), (60, "< 1 min"), (600, "< 10 min"), (3600, "< 1 h")):
+        if seconds < limit:
+            return words
+    return "1 h or more"
 
 
 def duration_text(seconds: float | None) -> str:
@@ -78,7 +99,7 @@ def table_rows(nodes: Sequence[Node], edges: Iterable[tuple[str, str]]) -> list[
         node = by_id[node_id]
         sign = SIGNS.get(node.state_type, SIGNS[""])[0]
         state = f"{sign} {node.state_name or 'not run'}" + (f" ({node.note})" if node.note else "")
-        rows.append((node.label, state, duration_text(node.duration_seconds), ", ".join(before.get(node_id, ()))))
+        rows.append((node.label, state, node.time, ", ".join(before.get(node_id, ()))))
     return rows
 
 
@@ -103,7 +124,9 @@ def to_mermaid(nodes: Sequence[Node], edges: Iterable[tuple[str, str]]) -> str:
 _WIDE, _HIGH, _GAP_X, _GAP_Y, _PAD = 172, 44, 46, 16, 12
 
 
-def to_svg(nodes: Sequence[Node], edges: Iterable[tuple[str, str]], *, title: str = "Flow graph") -> str:
+def to_svg(
+    nodes: Sequence[Node], edges: Iterable[tuple[str, str]], *, title: str = "Flow graph", colours: bool = True
+) -> str:
     """Return the graph as an SVG picture, left to right.
 
     Parameters
@@ -112,6 +135,8 @@ def to_svg(nodes: Sequence[Node], edges: Iterable[tuple[str, str]], *, title: st
     edges : iterable of (upstream, downstream)
     title : str
         For screen readers; each node has a description, too.
+    colours : bool, default True
+        False: signs and words alone tell states (NO_COLOR).
     """
     pairs = [(a, b) for a, b in dict.fromkeys(edges)]
     placed = {place.id: place for place in layered([node.id for node in nodes], pairs)}
@@ -129,7 +154,7 @@ def to_svg(nodes: Sequence[Node], edges: Iterable[tuple[str, str]], *, title: st
         f'<svg xmlns="http://www.w3.org/2000/svg" class="headrace-graph" role="img" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="12">',
         f"<title>{escape(title)}</title>",
-        _style(),
+        _style(colours),
     ]
     for upstream, downstream in pairs:
         if upstream in corner and downstream in corner:
@@ -142,8 +167,13 @@ def _colours(scope: str, shade: int) -> str:
     return "".join(f"{scope}.s-{name or 'NONE'}{{--c:{sign[shade]}}}" for name, sign in SIGNS.items())
 
 
-def _style() -> str:
+def _style(colours: bool) -> str:
     """Light by default; dark where the page's JupyterLab theme, or the system, is dark."""
+    if not colours:
+        return (
+            "<style>.headrace-graph text{fill:currentColor}.headrace-graph rect,.headrace-graph path"
+            "{fill:none;stroke:currentColor}.headrace-graph .stale{stroke-dasharray:4 3}</style>"
+        )
     return (
         f"<style>{_colours('.headrace-graph ', 1)}"
         ".headrace-graph text{fill:currentColor}.headrace-graph .t{fill:var(--c)}"
@@ -166,7 +196,7 @@ def _box(node: Node, at: tuple[float, float]) -> str:
     x, y = at
     kind = node.state_type if node.state_type in SIGNS else ""
     label = node.label if len(node.label) <= 24 else node.label[:23] + "…"
-    below = " · ".join(filter(None, (node.state_name or "not run", duration_text(node.duration_seconds), node.note)))
+    below = " · ".join(filter(None, (node.state_name or "not run", node.time, node.note)))
     stale = " stale" if node.note or not kind else ""
     return (
         f'<g class="s-{kind or "NONE"}"><title>{escape(f"{node.label}: {below}")}</title>'

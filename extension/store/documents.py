@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,10 @@ def _record(row: Any) -> Document:
     return Document(**values)
 
 
+def _ids(row: Any) -> frozenset[str]:
+    return frozenset(str(cell.get("id")) for cell in json.loads(row.cells) if cell.get("id"))
+
+
 class Documents:
     """The store's verbs for documents.
 
@@ -91,6 +96,46 @@ class Documents:
         """Return the newest document that a kernel belongs to, None if there is none."""
         return self._first(t.documents.c.kernel_id == kernel_id)
 
+    def identify(self, path: str, cell_ids: Sequence[str], *, owner: str = "") -> Document | None:
+        """Return the document that a notebook file is: the same cells at this path, or at a path that has no file any more.
+
+        So a renamed or moved notebook keeps its history, a new one at an old path begins its own (it shares no cell
+        with what was there), and so does a copy (the original's file is still there).
+
+        Parameters
+        ----------
+        path : str
+        cell_ids : sequence of str
+            Of the file as it is now.
+        owner : str, default ""
+            Whose document a moved one may be; "" for anybody's.
+        """
+        with self._db.read() as connection:
+            row = self._same(connection, path, cell_ids, owner)
+        return None if row is None else _record(row)
+
+    def _same(self, connection: Any, path: str, cell_ids: Sequence[str], owner: str) -> Any:
+        wanted = frozenset(cell_ids)
+        c = t.documents.c
+        at_path = sa.select(t.documents).where(c.path == path, c.source != RUNNER).order_by(c.updated_at.desc())
+        for row in connection.execute(at_path.limit(20)):
+            held = _ids(row)
+            if not held or not wanted or held & wanted:
+                return row
+        some = list(wanted)[:5]
+        if not some or not os.path.isabs(path):
+            return None
+        like = sa.or_(*(c.cells.contains(f'"{cell_id}"', autoescape=True) for cell_id in some))
+        moved = sa.select(t.documents).where(like, c.path != path, c.source != RUNNER).order_by(c.updated_at.desc())
+        if owner:
+            moved = moved.where(c.owner == owner)
+        for row in connection.execute(moved.limit(50)):
+            held = _ids(row)
+            shared = len(held & wanted)
+            if 2 * shared >= min(len(held), len(wanted)) and shared and not os.path.exists(row.path):
+                return row
+        return None
+
     def _first(self, condition: Any) -> Document | None:
         query = sa.select(t.documents).where(condition).order_by(t.documents.c.updated_at.desc()).limit(1)
         with self._db.read() as connection:
@@ -98,10 +143,7 @@ class Documents:
         return None if row is None else _record(row)
 
     def save(self, document: Document, *, force: bool = False) -> Document:
-        """Store a document; identity is found by path and shared cell ids where `id` is empty.
-
-        A document whose path is new but which shares most of its cell ids with a document whose file is
-        gone is that one renamed; the caller decides and gives the id.
+        """Store a document; where `id` is empty it is found as `identify` finds it.
 
         Parameters
         ----------
@@ -120,10 +162,8 @@ class Documents:
             if document.id:
                 held = connection.execute(sa.select(t.documents).where(t.documents.c.id == document.id)).first()
             else:
-                query = sa.select(t.documents).where(
-                    t.documents.c.path == document.path, t.documents.c.source != RUNNER
-                )
-                held = connection.execute(query.order_by(t.documents.c.updated_at.desc()).limit(1)).first()
+                ids = [str(cell.get("id") or "") for cell in document.cells]
+                held = self._same(connection, document.path, [i for i in ids if i], document.owner)
             if held is not None and not force and document.revision < held.revision:
                 raise Conflict(f"A newer revision of {document.path} is known ({held.revision}).", field="revision")
             values = {

@@ -183,6 +183,7 @@ class KernelTap:
         self._send = session.send
         self._listeners: dict[str, CellOutputs] = {}
         self._buffers: dict[str, list[tuple[Any, ...]]] = {}
+        self._replay = threading.Lock()
         session.send = self._tapped
 
     def _tapped(
@@ -212,8 +213,9 @@ class KernelTap:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            for stream, message, content, parent, args, kwargs in self._buffers.pop(message_id):
-                self._tapped_again(stream, message, content, parent, args, kwargs)
+            with self._replay:
+                for stream, message, content, parent, args, kwargs in self._buffers.pop(message_id):
+                    self._tapped_again(stream, message, content, parent, args, kwargs)
 
     def _tapped_again(self, stream: Any, message: Any, content: Any, parent: Any, args: Any, kwargs: Any) -> None:
         header = routed_header(message, parent)

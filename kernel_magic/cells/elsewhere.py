@@ -18,16 +18,15 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.dataflow import CellFlow
+from headrace.kernel_magic.cells.frames import own_traceback
 from headrace.kernel_magic.cells.values import CellValues, collect
 
 #: The last value of a cell travels back for `_` and `Out` up to this size, bytes.
 VALUE_BYTES = 8 << 20
-_HOUSE = str(Path(__file__).parents[2])
 Show = Callable[[dict[str, Any]], None]
 
 
@@ -197,14 +196,6 @@ def _keep_traceback(error: BaseException, call: CellCall) -> None:
         error.headrace_lines = lines  # type: ignore[attr-defined]
     except AttributeError:
         return
-
-
-def own_traceback(trace: Any) -> Any:
-    """Return a traceback from its first line outside Headrace on; as it is when it has none."""
-    found = trace
-    while found is not None and found.tb_frame.f_code.co_filename.startswith(_HOUSE):
-        found = found.tb_next
-    return found or trace
 
 
 class _Recorded:

@@ -24,7 +24,7 @@ from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.errors import HeadraceError, InvalidOption, StopSignal, StoreError, one_line
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.capture import CellOutputs
-from headrace.kernel_magic.cells.elsewhere import own_traceback
+from headrace.kernel_magic.cells.frames import hide_own_frames, own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
 from headrace.kernel_magic.cells.notebook import Cell
 from headrace.kernel_magic.cells.routing import REQUEST, show
@@ -65,6 +65,7 @@ class CellRunner:
 
     def _showtraceback(self, *args: Any, **kwargs: Any) -> None:
         held = self.held.get(threading.get_ident())
+        hide_own_frames(args[0][1] if args and args[0] else sys.exc_info()[1])
         if held is None:
             self._show(*args, **kwargs)
         else:

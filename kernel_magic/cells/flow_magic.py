@@ -12,10 +12,11 @@ from IPython.core.error import UsageError
 
 from headrace.core.cells import RUNNERS
 from headrace.core.clock import instant
-from headrace.core.drawing import Node, duration_text, table_rows, to_svg, to_text
+from headrace.core.drawing import duration_text, table_rows
 from headrace.core.errors import HeadraceError
 from headrace.core.runs import RunFilter
-from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
+from headrace.kernel_magic.cells.flow_view import view_flow
+from headrace.kernel_magic.cells.graph_view import FlowPicture, note_of, show_graph
 from headrace.kernel_magic.cells.tables import TextTable
 
 if TYPE_CHECKING:
@@ -72,34 +73,33 @@ class FlowMagic(_Subcommands):
     commands = {
         "run": "run the stale cells in order: [--from CELL] [--only CELL[,CELL]] [--force] [--keep-going] "
         "[--parallel N] [--runner threads|processes|dask|ray]",
-        "status": "every cell: state, duration, what it comes after, why it is stale",
-        "graph": "the same, drawn",
+        "status": "every cell: state, duration, what it comes after, why it is stale: [--times] exact durations",
+        "graph": "the same, drawn, and followed while cells run: [--static] a picture only",
         "restore": "bring back the stored outputs of up-to-date cells, without running them",
         "clear": "forget this notebook's stored outputs, and what ran",
         "cancel": "cancel the background cells, or one by its name",
     }
 
-    def run(self, words: list[str]) -> TextTable:
+    def run(self, words: list[str]) -> TextTable | None:
         """Run what is stale."""
         from headrace.kernel_magic.cells import flow_run
 
-        options = _flags(words, {"from", "only", "parallel", "runner"}, {"force", "keep-going"})
+        options = _flags("run", words, {"from", "only", "parallel", "runner"}, {"force", "keep-going"})
         parallel, where = _side_by_side(options)
         only = tuple(part for part in options.get("only", "").split(",") if part)
         made = flow_run.plan(self._session, start=options.get("from", ""), only=only, force="force" in options)
-        rows = flow_run.run(self._session, made, keep_going="keep-going" in options, parallel=parallel, where=where)
-        note = f"Cells and their order: from {made.view.origin}."
-        return TextTable(("cell", "state", "time"), rows, note=note if rows else f"Nothing is stale. {note}")
+        return flow_run.run(self._session, made, keep_going="keep-going" in options, parallel=parallel, where=where)
 
-    def status(self, _words: list[str]) -> TextTable:
+    def status(self, words: list[str]) -> TextTable:
         """Return the table of cells."""
-        view = view_flow(self._session)
-        return TextTable(("cell", "state", "time", "after"), table_rows(view.nodes, view.edges), note=_note(view))
+        options = _flags("status", words, set(), {"times"})
+        view = view_flow(self._session, exact="times" in options)
+        return TextTable(("cell", "state", "time", "after"), table_rows(view.nodes, view.edges), note=note_of(view))
 
-    def graph(self, _words: list[str]) -> FlowPicture:
-        """Return the drawn graph."""
-        view = view_flow(self._session)
-        return FlowPicture(view.nodes, view.edges, note=_note(view))
+    def graph(self, words: list[str]) -> FlowPicture | None:
+        """Draw the graph."""
+        options = _flags("graph", words, set(), {"static"})
+        return show_graph(self._session, static="static" in options)
 
     def restore(self, _words: list[str]) -> TextTable:
         """Bring back what is stored."""
@@ -136,7 +136,7 @@ class FlowMagic(_Subcommands):
         return f"Asked to end: {', '.join(run.name for run in chosen)}." if chosen else "No such cell is running."
 
 
-def _flags(words: list[str], valued: set[str], plain: set[str]) -> dict[str, str]:
+def _flags(command: str, words: list[str], valued: set[str], plain: set[str]) -> dict[str, str]:
     """Return `--name value` and `--name` words as a mapping."""
     found: dict[str, str] = {}
     rest = iter(words)
@@ -144,7 +144,7 @@ def _flags(words: list[str], valued: set[str], plain: set[str]) -> dict[str, str
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or name not in valued | plain:
             known = ", ".join(f"--{n}" for n in sorted(valued | plain))
-            raise UsageError(f"%flow run has no {word!r}; known: {known}.")
+            raise UsageError(f"%flow {command} has no {word!r}; known: {known}.")
         if name in valued and not equals:
             value = next(rest, "")
             if not value:
@@ -165,31 +165,6 @@ def _side_by_side(options: dict[str, str]) -> tuple[int, str]:
     if text:
         return int(text), where
     return (os.cpu_count() or 1) if where else 1, where
-
-
-def _note(view: FlowView) -> str:
-    return "\n".join([f"Cells and their order: from {view.origin}.", *view.problems])
-
-
-class FlowPicture:
-    """A graph that shows as SVG where it can and as a table elsewhere.
-
-    Parameters
-    ----------
-    nodes : list of Node
-    edges : list of (upstream, downstream)
-    note : str
-    """
-
-    def __init__(self, nodes: list[Node], edges: list[tuple[str, str]], note: str = "") -> None:
-        self._nodes, self._edges, self._note = nodes, edges, note
-
-    def __repr__(self) -> str:
-        return to_text(self._nodes, self._edges) + (f"\n{self._note}" if self._note else "")
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        svg = to_svg(self._nodes, self._edges, title="This notebook's flow")
-        return {"text/plain": repr(self), "image/svg+xml": svg}
 
 
 class HeadraceMagic(_Subcommands):

@@ -10,21 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.cells import CellOptions
+from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.dataflow import plan_rerun
-from headrace.core.drawing import duration_text
+from headrace.core.drawing import SIGNS, duration_text, rough_duration
 from headrace.core.errors import FailedRun, HeadraceError, UsageError
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
 from headrace.kernel_magic.cells.keeping import find, identity, parts_of
+from headrace.kernel_magic.cells.live_view import LiveView, Row
 from headrace.kernel_magic.cells.notebook import Cell
 from headrace.kernel_magic.cells.routing import acting_for, goes_to_front
 from headrace.kernel_magic.cells.side_by_side import SideBySide
 from headrace.kernel_magic.cells.staleness import key_of_cell
+from headrace.kernel_magic.cells.tables import TextTable
 from headrace.kernel_magic.cells.values import put_back
+from headrace.kernel_magic.engine.live import LIVE
 from headrace.kernel_magic.results.hashing import UnhashableInput
 
 if TYPE_CHECKING:
     from headrace.kernel_magic.cells.session import CellSession
+
+
+_HEAD = ("cell", "state", "time")
 
 
 @dataclass(slots=True)
@@ -68,7 +75,7 @@ def plan(session: CellSession, *, start: str = "", only: tuple[str, ...] = (), f
         return Plan(view, [(i, "asked for") for i in graph.order if i in chosen])
     reasons = dict(view.stale)
     if force:
-        reasons = {i: reasons.get(i, "--force") for i in graph.ids}
+        reasons = {i: reasons.get(i, "--force") for i in graph.ids if i in view.members}
     elif start:
         first = _named(names, start)
         reasons.setdefault(first, "--from")
@@ -85,6 +92,9 @@ def plan(session: CellSession, *, start: str = "", only: tuple[str, ...] = (), f
     }
     found = []
     for step in steps:
+        again = step.why in ("remake", "overwritten") and key_of_cell(view.cells[step.cell_id]) in session.last
+        if step.cell_id not in view.members and not again:
+            continue
         why = reasons.get(step.cell_id) or words[step.why].format(
             n=", ".join(step.names) or "what comes", c=graph.labels.get(step.for_cell_id or "", "another cell")
         )
@@ -107,7 +117,7 @@ def _named(names: dict[str, str], name: str) -> str:
 
 def run(
     session: CellSession, made: Plan, *, keep_going: bool = False, parallel: int = 1, where: str = ""
-) -> list[tuple[str, str, str]]:
+) -> TextTable | None:
     """Run a plan as one flow run.
 
     Parameters
@@ -123,7 +133,8 @@ def run(
 
     Returns
     -------
-    list of (cell, state, time)
+    TextTable or None
+        None: it stands already where the live view was.
 
     Raises
     ------
@@ -134,8 +145,9 @@ def run(
     from headrace.kernel_magic.engine.sync import execute_sync
     from headrace.kernel_magic.options import FlowOptions
 
+    origin = f"Cells and their order: from {made.view.origin}."
     if not made.steps:
-        return []
+        return TextTable(_HEAD, [], note=f"Nothing is stale. {origin}")
     path = session.notebook_path
     steps = _Steps(session, made)
 
@@ -164,15 +176,28 @@ def run(
     name = Path(path).stem if path else "notebook"
     definition = Definition("flow", name, f"{session.document_key()}#flow", FlowOptions(name=None, log_prints=False))
     fields = {"notebook_path": path or None, "kernel_id": session.kernel_id, "trigger": "cell"}
-    state = execute_sync(definition, body, fields=fields)
+    order = [cell_id for cell_id, _ in made.steps]
+
+    def table() -> TextTable:
+        return TextTable(_HEAD, [steps.rows[cell_id] for cell_id in order if cell_id in steps.rows], note=origin)
+
+    view = LiveView(session, name, steps.live_rows, table)
+    view.open()
+    try:
+        state = execute_sync(definition, body, fields=fields)
+    finally:
+        view.close(show=False)
+    completed = state.is_completed()
+    raises = not completed and (not keep_going or isinstance(state.data, KeyboardInterrupt))
+    if raises and not view.was_shown:
+        session.show(table())
     if isinstance(state.data, KeyboardInterrupt):
         raise state.data
-    if not state.is_completed() and not keep_going:
+    if raises:
         if isinstance(state.data, HeadraceError):
             raise state.data
         raise FailedRun(state.message, state=state, run_id=state.run_id)
-    order = [cell_id for cell_id, _ in made.steps]
-    return [steps.rows[cell_id] for cell_id in order if cell_id in steps.rows]
+    return None if view.was_shown else table()
 
 
 class _Steps:
@@ -184,7 +209,9 @@ class _Steps:
         self._broken: set[str] = set()
         self._is_quiet = goes_to_front(session)
         self.rows: dict[str, tuple[str, str, str]] = {}
+        self._live = {i: Row(key=i, label=made.view.cells[i].name, note=why) for i, why in made.steps}
         self.failed: list[str] = []
+        self._root_id = ""
 
     def refused(self, cell_id: str) -> bool:
         """Record that a cell cannot run because one that it needs failed, if so."""
@@ -196,6 +223,7 @@ class _Steps:
         self._broken.add(cell_id)
         _refuse(self._session, cell, graph.labels[upstream[0]])
         self.rows[cell_id] = (cell.name, "✖ UpstreamFailed", "")
+        self._live[cell_id].ended, self._live[cell_id].state_type = 1, "FAILED"
         return True
 
     def begun(self, cell_id: str) -> str:
@@ -219,7 +247,28 @@ class _Steps:
             self.failed.append(cell.name)
         last = self._session.last.get(key_of_cell(cell))
         if last is not None:
-            self.rows[cell_id] = (cell.name, last.state_name, duration_text(last.duration_seconds))
+            seconds = last.duration_seconds
+            words = rough_duration(seconds) if self._session.kernel is not None else duration_text(seconds)
+            self.rows[cell_id] = (cell.name, f"{SIGNS[last.state_type.value][0]} {last.state_name}", words)
+            row = self._live[cell_id]
+            row.ended, row.failed = 1, int(not completed)
+            row.state_type, row.seconds, row.run_id = last.state_type.value, seconds, last.run_id
+
+    def live_rows(self) -> list[Row]:
+        """Return a bar for each cell, and for each task that the cells call."""
+        from headrace.kernel_magic.cells.flow_progress import task_rows
+
+        now, running, root_id = SYSTEM_CLOCK.now_us(), self._session.running, ""
+        runs = {run.fields.get("cell_id"): run for run in list(LIVE.values()) if run.fields}
+        for cell_id, row in self._live.items():
+            began = running.get(key_of_cell(self._view.cells[cell_id]))
+            run = runs.get(self._view.cells[cell_id].id)
+            if began is not None and not row.ended:
+                row.state_type, row.seconds = "RUNNING", (now - began) / 1e6
+            if run is not None:
+                row.run_id, row.retries, root_id = run.id, run.attempt - 1, run.root.id
+        self._root_id = root_id or self._root_id
+        return [*self._live.values(), *(task_rows(self._root_id) if self._root_id else ())]
 
 
 def _run_cell(session: CellSession, cell: Cell) -> bool:

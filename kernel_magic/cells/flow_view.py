@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.core.dataflow import CellGraph, CellInput, build_graph
-from headrace.core.drawing import Node
-from headrace.core.errors import HeadraceError
+from headrace.core.drawing import Node, rough_duration
+from headrace.core.errors import HeadraceError, UsageError
 from headrace.core.graph import reachable
 from headrace.kernel_magic.cells.notebook import Cell, Notebook
-from headrace.kernel_magic.cells.staleness import key_of_cell, why_stale
+from headrace.kernel_magic.cells.staleness import key_of_cell, same_code, why_stale
 
 if TYPE_CHECKING:
     from headrace.kernel_magic.cells.session import CellSession
+
+
+#: Lines of a plain cell that run the flow or look at it.
+_STEERS = re.compile(r"^\s*%(flow|headrace)\b", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -35,6 +41,8 @@ class FlowView:
         Between task cells; what plain cells hand on is followed through them.
     problems : list of str
         What is wrong, a line each, with the cell's name.
+    members : frozenset of str
+        The task cells, and the plain cells that they need.
     """
 
     notebook: Notebook
@@ -44,6 +52,7 @@ class FlowView:
     nodes: list[Node] = field(default_factory=list)
     edges: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    members: frozenset[str] = frozenset()
 
     @property
     def origin(self) -> str:
@@ -51,8 +60,14 @@ class FlowView:
         return self.notebook.origin
 
 
-def view_flow(session: CellSession) -> FlowView:
+def view_flow(session: CellSession, *, exact: bool = False) -> FlowView:
     """Return this notebook's flow.
+
+    Parameters
+    ----------
+    session : CellSession
+    exact : bool, default False
+        Exact durations, in a notebook too, which keeps what is shown.
 
     Raises
     ------
@@ -64,6 +79,8 @@ def view_flow(session: CellSession) -> FlowView:
     inputs: list[CellInput] = []
     cells: dict[str, Cell] = {}
     for number, cell in enumerate(notebook.cells):
+        if cell.task is None and _STEERS.search(cell.source):
+            continue  # what runs the flow is no part of it
         if cell.error:
             problems.append(f"{cell.name}: {cell.error}")
             continue
@@ -89,11 +106,41 @@ def view_flow(session: CellSession) -> FlowView:
     session.cells_by_id = cells
     view = FlowView(notebook, graph, cells, problems=problems)
     view.problems += [problem.message for problem in graph.problems]
-    view.stale = why_stale(session, graph, cells)
+    _check_identity(session, notebook)
     tasks = {cell_id for cell_id, cell in cells.items() if cell.task is not None}
-    view.nodes = [_node(session, cells[i], i, view) for i in graph.ids if i in tasks]
+    # Plain cells belong to the flow where a task needs what they make; plots and notes do not.
+    view.members = frozenset(graph.upstream_closure(sorted(tasks, key=graph.ids.index)))
+    view.stale = {i: why for i, why in why_stale(session, graph, cells).items() if i in view.members}
+    view.nodes = [_node(session, cells[i], i, view, exact or session.kernel is None) for i in graph.ids if i in tasks]
     view.edges = _between(tasks, [(e.upstream, e.downstream) for e in graph.edges if e.kind != "order"])
     return view
+
+
+def _check_identity(session: CellSession, notebook: Notebook) -> None:
+    """Refuse where the cells that ran and those of the saved file cannot be told to be the same.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not notebook.is_file:
+        return
+    name = Path(notebook.path).name
+    saved = {cell.id: cell for cell in notebook.cells}
+    saved_at = Path(notebook.path).stat().st_mtime_ns // 1000
+    for key, ran in session.ran.items():
+        last = session.last.get(key)
+        if last is None or ran.task is None:
+            continue
+        if not ran.id:
+            raise UsageError(
+                f"{ran.name} was run by a client that sends no cell ids, so %flow cannot tell which cell of {name} it "
+                "is: run the notebook in JupyterLab 4, Notebook 7 or VS Code, or with `headrace run`."
+            )
+        cell = saved.get(ran.id)
+        differs = cell is None or not same_code(session, last.source, cell.source)
+        if differs and last.at > saved_at:
+            raise UsageError(f"{ran.name} ran with other code than the file {name} has: save the notebook first.")
 
 
 def _between(tasks: set[str], edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -131,8 +178,11 @@ def _reduced(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _node(session: CellSession, cell: Cell, cell_id: str, view: FlowView) -> Node:
-    last = session.last.get(key_of_cell(cell))
+def _node(session: CellSession, cell: Cell, cell_id: str, view: FlowView, exact: bool) -> Node:
+    key = key_of_cell(cell)
+    if key in session.running:
+        return Node(id=cell_id, label=cell.name, state_type="RUNNING", state_name="Running")
+    last = session.last.get(key)
     if last is None:
         return Node(id=cell_id, label=cell.name)
     reason = view.stale.get(cell_id, "")
@@ -143,4 +193,5 @@ def _node(session: CellSession, cell: Cell, cell_id: str, view: FlowView) -> Nod
         state_name=last.state_name,
         duration_seconds=last.duration_seconds,
         note="" if reason.startswith("ended") else reason,
+        time_text=None if exact else rough_duration(last.duration_seconds),
     )

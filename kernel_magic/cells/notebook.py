@@ -65,12 +65,15 @@ class Notebook:
     path : str
         The file's path, "" where there is none.
     document_id : str or None
+    is_file : bool, default False
+        The cells are the saved file's.
     """
 
     cells: Sequence[Cell]
     origin: str
     path: str = ""
     document_id: str | None = None
+    is_file: bool = False
 
 
 def read_cells(cells: Sequence[Mapping[str, Any]]) -> list[Cell]:
@@ -102,7 +105,9 @@ def session_path() -> str:
     return str(path if path.is_absolute() else Path.cwd() / path)
 
 
-def find_notebook(store: Store | None, kernel_id: str | None, ran: Sequence[Cell]) -> Notebook:
+def find_notebook(
+    store: Store | None, kernel_id: str | None, ran: Sequence[Cell], live: Sequence[Mapping[str, Any]] | None = None
+) -> Notebook:
     """Return the notebook of this kernel.
 
     Parameters
@@ -111,6 +116,8 @@ def find_notebook(store: Store | None, kernel_id: str | None, ran: Sequence[Cell
     kernel_id : str or None
     ran : sequence of Cell
         The cells run so far, in the order in which they first ran: the last resort.
+    live : sequence of cells or None
+        What the client said with the request under way.
     """
     path = session_path()
     document: Document | None = None
@@ -118,21 +125,19 @@ def find_notebook(store: Store | None, kernel_id: str | None, ran: Sequence[Cell
         document = store.documents.of_kernel(kernel_id) if kernel_id else None
         if document is None and path:
             document = store.documents.at_path(path)
-    if document is not None and document.cells and not _file_is_newer(document, path):
-        words = {"panel": "JupyterLab", "runner": "the run"}.get(document.source, "the file")
-        return Notebook(cells=read_cells(document.cells), origin=words, path=document.path, document_id=document.id)
-    if path and Path(path).is_file():
-        cells = _file_cells(path)
-        if cells is not None:
-            return Notebook(
-                cells=cells,
-                origin=f"the file {Path(path).name}",
-                path=path,
-                document_id=document.id if document else None,
-            )
-    return Notebook(
-        cells=list(ran), origin="the cells run so far", path=path, document_id=document.id if document else None
-    )
+    known = document.id if document is not None else None
+    if live is not None:
+        return Notebook(cells=read_cells(live), origin="JupyterLab", path=path, document_id=known)
+    spoken = {"panel": "JupyterLab", "runner": "the run"}
+    words = spoken.get(document.source, "") if document is not None else ""
+    if document is not None and words and document.cells and not _file_is_newer(document, path):
+        return Notebook(cells=read_cells(document.cells), origin=words, path=document.path, document_id=known)
+    found = read_file(path) if path else None
+    if found is not None:
+        return Notebook(
+            cells=read_cells(found), origin=f"the file {Path(path).name}", path=path, document_id=known, is_file=True
+        )
+    return Notebook(cells=list(ran), origin="the cells run so far", path=path, document_id=known)
 
 
 def _file_is_newer(document: Document, path: str) -> bool:
@@ -145,8 +150,10 @@ def _file_is_newer(document: Document, path: str) -> bool:
         return False
 
 
-def _file_cells(path: str) -> list[Cell] | None:
+def read_file(path: str) -> list[Mapping[str, Any]] | None:
+    """Return the cells of a notebook file as its JSON has them, None where there is none that can be read."""
     try:
-        return read_cells(json.loads(Path(path).read_text(encoding="utf-8")).get("cells") or [])
+        cells = json.loads(Path(path).read_text(encoding="utf-8")).get("cells")
     except (OSError, ValueError, AttributeError):
         return None
+    return [cell for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else None

@@ -67,7 +67,7 @@ def acting_for(session: CellSession, cell: Cell, *, apart: str = "") -> Iterator
         if apart and not front:
             assert session.tap is not None
             with session.tap.holding_back(header["msg_id"]):
-                print(apart)
+                print(apart, flush=True)
                 yield
         else:
             yield
@@ -115,6 +115,9 @@ def show(session: CellSession, output: Mapping[str, Any], request: Mapping[str, 
     content = {name: value for name, value in output.items() if name != "output_type"}
     kind = str(output["output_type"])
     if session.kernel is not None:
+        if kind != "stream":  # what was printed before it comes before it
+            sys.stdout.flush()
+            sys.stderr.flush()
         if kind == "execute_result":
             content["execution_count"] = session.shell.execution_count
         if kind in ("display_data", "update_display_data"):

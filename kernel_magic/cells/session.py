@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import atexit
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.dataflow import CellFlow, analyse
 from headrace.core.settings import declare_kernel, find_store
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.background import Background
 from headrace.kernel_magic.cells.capture import CellOutputs, KernelTap, watch_streams
 from headrace.kernel_magic.cells.notebook import Cell, Notebook, find_notebook, session_path
-from headrace.kernel_magic.cells.routing import REQUEST
+from headrace.kernel_magic.cells.routing import REQUEST, goes_to_front
 from headrace.kernel_magic.cells.runners import CellRunners
+from headrace.store.documents import Document
 
 #: Names that IPython itself puts into a namespace.
 _IPYTHON_NAMES = frozenset(
@@ -47,6 +49,7 @@ class LastRun:
         Name it read → version of the writer at that time.
     files : dict of str to str
         File it read → mark at that time.
+    at : int, µs
     """
 
     run_id: str
@@ -57,6 +60,7 @@ class LastRun:
     version: str = ""
     upstream: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    at: int = 0
 
 
 class CellSession:
@@ -86,13 +90,32 @@ class CellSession:
         self.cells_by_id: dict[str, Cell] = {}
         self._analysed: dict[str, CellFlow] = {}
         self._digests: dict[str, tuple[int, str]] = {}
+        #: cell key → when the run under way began, µs.
+        self.running: dict[str, int] = {}
+        #: Called whenever a cell has begun or ended: pictures that follow.
+        self.followers: list[Callable[[], None]] = []
+        #: Cell that shows the graph → its picture.
+        self.graphs: dict[str, Any] = {}
         #: Clients that put the outputs of cells into their own places, by their session ids.
         self.fronts: set[str] = set()
         self.runners = CellRunners(self)
         self.cell_runner: Any = None
+        #: The notebook's cells as the client said them with its last `%flow`; None where it does not.
+        self.live: list[dict[str, Any]] | None = None
         self._document: tuple[str, str] | None = None
+        self._found: tuple[str, str] | None = None
 
         self._declaration = self._declare()
+        if self.kernel is not None:
+            self._shut_down = self.kernel.do_shutdown
+            self.kernel.do_shutdown = self._before_shutdown
+
+    def _before_shutdown(self, restart: bool) -> Any:
+        """Leave pictures where widgets were: those end with the kernel."""
+        graphs, self.graphs = self.graphs, {}
+        for graph in graphs.values():
+            graph.close(leave_picture=True)
+        return self._shut_down(restart)
 
     def _declare(self) -> Path | None:
         """Say beside the kernel's connection file which store it records into."""
@@ -113,6 +136,8 @@ class CellSession:
             self._declaration.unlink(missing_ok=True)
         if self.tap is not None:
             self.tap.close()
+        if self.kernel is not None:
+            del self.kernel.do_shutdown
         self.runners.close()
 
     @property
@@ -133,6 +158,12 @@ class CellSession:
     def cell_metadata(self) -> dict[str, Any]:
         """The metadata that the client sent with the cell (JupyterLab sends the cell's own)."""
         return dict(self.request.get("metadata") or {})
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether a person's client sent the request under way: it says which cell it executes, and takes questions."""
+        content = self.request.get("content") or {}
+        return bool(self.cell_metadata.get("cellId")) and bool(content.get("allow_stdin"))
 
     @property
     def kernel_id(self) -> str | None:
@@ -175,24 +206,50 @@ class CellSession:
         """Return this kernel's notebook, from the best source there is."""
         from headrace.kernel_magic.engine.session import session
 
-        return find_notebook(session().store, self.kernel_id, list(self.ran.values()))
+        live = self.live if goes_to_front(self) else None
+        return find_notebook(session().store, self.kernel_id, list(self.ran.values()), live)
 
     def document_key(self) -> str:
-        """Return what names this notebook in keys: its document's id, else its path."""
-        path = self.notebook_path
-        if self._document is None or self._document[0] != path:
-            from headrace.kernel_magic.engine.session import session
-
-            store = session().store
-            document = store.documents.at_path(path) if store is not None and path else None
-            self._document = (path, document.id if document is not None else path)
+        """Return what names this notebook in keys: its document's id; "" where it has no file."""
+        request = str((self.request.get("header") or {}).get("headrace_parent", "")) or str(
+            (self.request.get("header") or {}).get("msg_id", "")
+        )
+        if self._document is None or self._document[0] != request:
+            self._document = (request, self._identify())
         return self._document[1]
+
+    def _identify(self) -> str:
+        """Find the document that this kernel's notebook is, or make it: its id stays when the file is renamed."""
+        from headrace.kernel_magic.cells.notebook import read_file
+        from headrace.kernel_magic.engine.session import session
+
+        here, path = session(), self.notebook_path
+        if here.store is None or not path:
+            return ""
+        documents = here.store.documents
+        open_one = documents.of_kernel(self.kernel_id) if self.kernel_id else None
+        if open_one is not None and open_one.source == "panel":
+            return str(open_one.id)
+        if self._found is not None and self._found[0] == path:
+            return self._found[1]
+        cells = read_file(path) or []
+        ids = [str(cell.get("id")) for cell in cells if cell.get("id")]
+        found = documents.identify(path, ids, owner=here.owner)
+        if found is None or found.path != path:
+            kept = [{key: cell.get(key) for key in ("id", "cell_type", "source", "metadata")} for cell in cells]
+            found = documents.save(
+                Document(
+                    id=found.id if found is not None else "", path=path, owner=here.owner, cells=kept, source="file"
+                ),
+                force=True,
+            )
+        self._found = (path, found.id)
+        return str(found.id)
 
     @property
     def document_id(self) -> str | None:
         """The id of this notebook's document: the panel finds a cell's newest run by it. None while none is known."""
-        key = self.document_key()
-        return key if key and key != self.notebook_path else None
+        return self.document_key() or None
 
     def digest(self, name: str, value: Any) -> str:
         """Return the digest of a variable's value; it is remembered until a cell has run.
@@ -235,6 +292,13 @@ class CellSession:
         """Return the names that are there without any cell: builtins and IPython's."""
         return frozenset(dir(builtins)) | _IPYTHON_NAMES
 
+    def show(self, shown: Any) -> None:
+        """Show something with a text and a MIME bundle: a display in a notebook, text in a terminal."""
+        if self.kernel is None:
+            print(shown)
+        else:
+            self.shell.display_pub.publish(shown.bundle())
+
     def note_start(self, key: str, cell: Cell) -> None:
         """Remember that a cell ran."""
         known = self.ran.get(key)
@@ -242,6 +306,13 @@ class CellSession:
         self.ran[key] = Cell(
             id=cell.id, index=index, source=cell.source, metadata=cell.metadata, task=cell.task, error=cell.error
         )
+        if cell.task is not None:
+            self.running[key] = SYSTEM_CLOCK.now_us()
+            self._tell()
+
+    def _tell(self) -> None:
+        for follow in list(self.followers):
+            follow()
 
     def note_end(
         self,
@@ -280,10 +351,13 @@ class CellSession:
                     self.writers.pop(name, None)
                 else:
                     self.writers[name] = run_id
+        now = SYSTEM_CLOCK.now_us()
         ended = state if state is not None else State(type=StateType.COMPLETED)
         files = self.file_marks(flow, cell.task.options if cell.task is not None else None) if flow is not None else {}
-        self.last[key] = LastRun(run_id or "", ended.type, ended.name, cell.source, seconds, made, read, files)
+        self.last[key] = LastRun(run_id or "", ended.type, ended.name, cell.source, seconds, made, read, files, now)
         if run_id is not None and cell.task is not None and cell.task.options.name:
             self.tasks[cell.task.options.name] = run_id
+        if self.running.pop(key, None) is not None:
+            self._tell()
 
     _count = 0

@@ -28,6 +28,10 @@ class TextTable:
         ]
         return "\n".join(lines + ([self.note] if self.note else []))
 
+    def bundle(self) -> dict[str, str]:
+        """Return it as a MIME bundle."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col" style="text-align:left">{escape(text)}</th>' for text in self.head)
         body = "".join(

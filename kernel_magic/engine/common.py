@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from headrace.core.errors import StoreError
 from headrace.core.settings import text
@@ -23,6 +23,8 @@ from headrace.kernel_magic.engine.outcome import (
 NO_PARENT = object()
 #: Kinds of runs whose beginning and end are on disk when the call goes on (DESIGN.md, "Durability").
 _COMMITTED = frozenset({"flow", "notebook", "cell"})
+#: Called with a flow run and True when an attempt of it begins, False when it has ended (live views in notebooks).
+WATCHERS: list[Callable[[LiveRun, bool], None]] = []
 
 
 def begin(run: LiveRun, attempt: int) -> None:
@@ -41,6 +43,7 @@ def begin(run: LiveRun, attempt: int) -> None:
 
             prepare()
         flush(run)
+        _tell_watchers(run, True)
 
 
 def finish(run: LiveRun, outcome: Outcome) -> None:
@@ -60,6 +63,13 @@ def commit(run: LiveRun) -> None:
     """Have a flow's terminal state on disk before its call returns."""
     if run.kind in _COMMITTED:
         flush(run)
+        _tell_watchers(run, False)
+
+
+def _tell_watchers(run: LiveRun, begins: bool) -> None:
+    if run.kind == "flow":
+        for watch in WATCHERS:
+            watch(run, begins)
 
 
 def break_off(run: LiveRun, error: BaseException) -> None:

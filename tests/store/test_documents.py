@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from headrace.core.errors import Conflict
@@ -38,3 +40,25 @@ def test_two_notebooks_of_one_name_in_two_folders_never_collide(store: Store) ->
     one = store.documents.save(Document(id="", path="/a/Untitled.ipynb"))
     two = store.documents.save(Document(id="", path="/b/Untitled.ipynb"))
     assert one.id != two.id
+
+
+def _cells(*ids: str) -> list[dict[str, object]]:
+    return [{"id": i, "cell_type": "code", "source": "", "metadata": {}} for i in ids]
+
+
+def test_twenty_notebooks_of_one_name_are_twenty_documents(store: Store, tmp_path: Path) -> None:
+    path = str(tmp_path / "Untitled.ipynb")
+    made = {store.documents.save(Document(id="", path=path, cells=_cells(f"c{n}"), revision=n)).id for n in range(20)}
+    assert len(made) == 20
+    assert store.documents.identify(path, ["c3"]).id in made  # type: ignore[union-attr]
+
+
+def test_a_moved_notebook_is_the_same_and_a_copy_is_not(store: Store, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.ipynb", tmp_path / "new.ipynb"
+    old.touch()
+    held = store.documents.save(Document(id="", path=str(old), cells=_cells("a", "b"), revision=1))
+    assert store.documents.identify(str(new), ["a", "b"]) is None
+    old.unlink()
+    moved = store.documents.save(Document(id="", path=str(new), cells=_cells("a", "b", "c"), revision=2))
+    assert (moved.id, moved.path) == (held.id, str(new))
+    assert store.documents.identify(str(tmp_path / "other.ipynb"), ["z"]) is None

@@ -4,6 +4,7 @@ import type { IServices } from '../tokens';
 import { DocumentModel } from '../model/document';
 import { taskOrigin } from '../pure/magic';
 import { CellMarks } from './cellmarks';
+import { CellOutputs } from './celloutputs';
 import { CellOffers } from './offers';
 import { CellRunner } from './cellrunner';
 import { MagicLoader } from './magicloader';
@@ -17,6 +18,7 @@ export interface IOpenNotebook {
   offers: CellOffers;
   marks: CellMarks;
   loader: MagicLoader;
+  outputs: CellOutputs;
   /** A person asked for its flow: it is looked at even without a task. */
   wanted: boolean;
   timer: number;
@@ -62,6 +64,7 @@ export class OpenNotebooks {
       offers: new CellOffers(panel, model, services),
       marks,
       loader: new MagicLoader(panel),
+      outputs: new CellOutputs(panel),
       wanted: false,
       timer: 0
     };
@@ -85,6 +88,7 @@ export class OpenNotebooks {
     panel.disposed.connect(() => {
       window.clearTimeout(entry.timer);
       entry.loader.dispose();
+      entry.outputs.dispose();
       entry.marks.dispose();
       entry.offers.dispose();
       entry.runner.dispose();
