@@ -152,7 +152,9 @@ def delay(task: Any, parameters: Mapping[str, Any]) -> BackgroundFuture[Any]:
         launch["retry_delay_seconds"] = list(task.options.delays)
     details: dict[str, Any] = dict(definition.details)
     if not all(origin.is_exact(value) for value in parameters.values()):
-        details[origin.ORIGIN] = {"parameters_id": origin._keep(store, "parameters", dict(parameters), "its arguments")}
+        details[origin.ORIGIN] = {
+            "parameters_id": origin._keep(store, "parameters", origin._packed(dict(parameters), "its arguments"))
+        }
     run = new_run(
         owner=user_name(),
         now=store.clock.now_us(),

@@ -100,10 +100,13 @@ class FunctionDefinition(Definition):
     fn : callable
     name : str
     options : RunOptions
+    key : str or None, default its module and qualified name
     """
 
-    def __init__(self, kind: str, fn: Callable[..., Any], name: str, options: RunOptions) -> None:
-        super().__init__(kind, name, key_of(fn), options, version=options.version)
+    def __init__(
+        self, kind: str, fn: Callable[..., Any], name: str, options: RunOptions, key: str | None = None
+    ) -> None:
+        super().__init__(kind, name, key or key_of(fn), options, version=options.version)
         self.fn = fn
         self.is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
         self.is_generator = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)

@@ -36,9 +36,11 @@ class Flow(Generic[P, R]):
     fn : callable
         Sync or async function, generator function, or method.
     options : FlowOptions
+    key : str or None
+        Its identity where it was made, when it has travelled; by default its module and name.
     """
 
-    def __init__(self, fn: Callable[P, R], options: FlowOptions | None = None) -> None:
+    def __init__(self, fn: Callable[P, R], options: FlowOptions | None = None, key: str | None = None) -> None:
         kind: type | None = type(fn) if isinstance(fn, staticmethod | classmethod) else None
         inner = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
         if isinstance(inner, Flow):
@@ -48,6 +50,7 @@ class Flow(Generic[P, R]):
         if not callable(inner):
             raise InvalidOption(f"@flow decorates functions; this is {inner!r}.")
         self._wrapped_in = kind
+        self._key = key
         self._set(cast("Callable[P, R]", inner), options or FlowOptions())
         functools.update_wrapper(self, inner)
         if self.options.name is not None:
@@ -57,7 +60,7 @@ class Flow(Generic[P, R]):
         self.fn = fn
         self.options = options
         name = options.name or str(getattr(fn, "__name__", type(fn).__name__)).replace("_", "-").strip("<>")
-        self._definition = FunctionDefinition("flow", fn, name, options)
+        self._definition = FunctionDefinition("flow", fn, name, options, self._key)
         self._definition.handle = self
         check_template(
             options.flow_run_name,
@@ -102,7 +105,7 @@ class Flow(Generic[P, R]):
         module, qualname = self.fn.__module__, getattr(self.fn, "__qualname__", "")
         if importable(module) and "<" not in qualname and _find(module, qualname) is self:
             return (_find, (module, qualname))
-        return (_rebuild, (self.fn, self.options))
+        return (_rebuild, (self.fn, self.options, self._definition.key))
 
     def with_options(self, **options: Unpack[FlowArguments]) -> Flow[P, R]:
         """Return a copy with other options.
@@ -251,8 +254,8 @@ class Flow(Generic[P, R]):
         return self._hooked("on_crashed", hook)
 
 
-def _rebuild(fn: Callable[..., Any], options: FlowOptions) -> Flow[..., Any]:
-    return Flow(fn, options)
+def _rebuild(fn: Callable[..., Any], options: FlowOptions, key: str | None = None) -> Flow[..., Any]:
+    return Flow(fn, options, key)
 
 
 @overload

@@ -8,6 +8,7 @@ processes that have the key, and never by the server.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -49,27 +50,35 @@ def keep(handle: Any, run: LiveRun, parameters: Mapping[str, Any]) -> None:
         elif store is not None:
             origin["snapshot_id"] = _kept_function(handle, store)
         if store is not None and not all(is_exact(value) for value in parameters.values()):
-            origin["parameters_id"] = _keep(store, "parameters", dict(parameters), "its arguments")
+            origin["parameters_id"] = _keep(store, "parameters", _packed(dict(parameters), "its arguments"))
     except HeadraceError as error:
         run.details(resumable=False, not_resumable_because=one_line(error))
     run.details(**{ORIGIN: origin})
 
 
 def _kept_function(handle: Any, store: Store) -> str:
-    """Return the snapshot of a flow or task, made once for each store."""
-    kept: dict[str, str] = handle.__dict__.setdefault("_snapshots", {})
-    if store.place.url not in kept:
-        kept[store.place.url] = _keep(store, "function", handle, "its function, with the globals that it uses,")
-    return kept[store.place.url]
+    """Return the snapshot of a flow or task as it is now: the helpers and globals that it reaches may have changed."""
+    from headrace.kernel_magic.results.source import source_files
+
+    kept: dict[str, tuple[bytes, str]] = handle.__dict__.setdefault("_snapshots", {})
+    data = _packed({"handle": handle, "sources": source_files(handle)}, "its function, with the globals that it uses,")
+    digest = hashlib.sha256(data).digest()
+    last = kept.get(store.place.url)
+    if last is None or last[0] != digest:
+        last = kept[store.place.url] = (digest, _keep(store, "function", data))
+    return last[1]
 
 
-def _keep(store: Store, kind: str, value: Any, what: str) -> str:
-    from headrace.kernel_magic.results.seal import seal
-
+def _packed(value: Any, what: str) -> bytes:
     try:
-        data = pack(value)
+        return pack(value)
     except Exception as error:
         raise UsageError(f"{what} cannot be pickled: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _keep(store: Store, kind: str, data: bytes) -> str:
+    from headrace.kernel_magic.results.seal import seal
+
     return store.deployments.keep_snapshot(kind, bytes(seal(data)))
 
 
@@ -109,6 +118,22 @@ def unpack(store: Store, snapshot_id: str) -> Any:
 
     data = unseal(store.deployments.snapshot(snapshot_id), where=f"the snapshot {snapshot_id}")
     return pickle.loads(data)  # noqa: S301  sealed by ourselves
+
+
+def restore(store: Store, snapshot_id: str) -> Any:
+    """Return the flow or task of a snapshot, with its sources.
+
+    Raises
+    ------
+    NotFound, UntrustedResultError
+    """
+    from headrace.kernel_magic.results.source import restore_files
+
+    found = unpack(store, snapshot_id)
+    if not isinstance(found, dict):  # kept before the sources were
+        return found
+    restore_files(found["sources"])
+    return found["handle"]
 
 
 def is_exact(value: Any, depth: int = 0) -> bool:

@@ -163,7 +163,7 @@ def find(store: Store, run: Run) -> tuple[Any, dict[str, Any]]:
     launch = dict(run.details.get(LAUNCH) or {})
     source = {**(run.details.get(origin.ORIGIN) or {}), **launch}
     if source.get("snapshot_id"):
-        handle = origin.unpack(store, source["snapshot_id"])
+        handle = origin.restore(store, source["snapshot_id"])
     elif source.get("entrypoint"):
         handle = origin.load(source["entrypoint"])
     else:

@@ -41,9 +41,11 @@ class Task(Generic[P, R]):
     fn : callable
         Sync or async function, generator function, or method.
     options : TaskOptions
+    key : str or None
+        Its identity where it was made, when it has travelled; by default its module and name.
     """
 
-    def __init__(self, fn: Callable[P, R], options: TaskOptions | None = None) -> None:
+    def __init__(self, fn: Callable[P, R], options: TaskOptions | None = None, key: str | None = None) -> None:
         kind: type | None = type(fn) if isinstance(fn, staticmethod | classmethod) else None
         inner = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
         if isinstance(inner, Task):
@@ -53,6 +55,7 @@ class Task(Generic[P, R]):
         if not callable(inner):
             raise InvalidOption(f"@task decorates functions; this is {inner!r}.")
         self._wrapped_in = kind
+        self._key = key
         self._set(cast("Callable[P, R]", inner), options or TaskOptions())
         functools.update_wrapper(self, inner)
         if self.options.name is not None:
@@ -62,7 +65,7 @@ class Task(Generic[P, R]):
         self.fn = fn
         self.options = options
         name = options.name or str(getattr(fn, "__name__", type(fn).__name__))
-        self._definition = FunctionDefinition("task", fn, name, options)
+        self._definition = FunctionDefinition("task", fn, name, options, self._key)
         self._definition.handle = self
         check_template(
             options.task_run_name,
@@ -107,7 +110,7 @@ class Task(Generic[P, R]):
         module, qualname = self.fn.__module__, getattr(self.fn, "__qualname__", "")
         if importable(module) and "<" not in qualname and _find(module, qualname) is self:
             return (_find, (module, qualname))
-        return (_rebuild, (self.fn, self.options))
+        return (_rebuild, (self.fn, self.options, self._definition.key))
 
     def with_options(self, **options: Unpack[TaskArguments]) -> Task[P, R]:
         """Return a copy with other options.
@@ -298,8 +301,8 @@ def _find(module: str, qualname: str) -> Any:
     return found
 
 
-def _rebuild(fn: Callable[..., Any], options: TaskOptions) -> Task[..., Any]:
-    return Task(fn, options)
+def _rebuild(fn: Callable[..., Any], options: TaskOptions, key: str | None = None) -> Task[..., Any]:
+    return Task(fn, options, key)
 
 
 @overload

@@ -12,13 +12,14 @@ import ast
 import builtins
 import hashlib
 import inspect
+import linecache
 import os
 import site
 import sys
 import sysconfig
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -69,18 +70,22 @@ def source_parts(value: Any) -> dict[str, str]:
     return found
 
 
-def _follow(value: Any, found: dict[str, str], seen: set[int], name: str = "code") -> None:
-    if id(value) in seen:
-        return
-    seen.add(id(value))
+def _bare(value: Any) -> Any:
+    """Return the plain function of a task, flow, method or wrapper; anything else as it is."""
     value = inspect.unwrap(value) if callable(value) and hasattr(value, "__wrapped__") else value
     fn = getattr(value, "fn", None)
     if isinstance(fn, types.FunctionType) and not isinstance(value, types.FunctionType):
         value = fn
     if isinstance(value, staticmethod | classmethod):
         value = value.__func__
-    if isinstance(value, types.MethodType):
-        value = value.__func__
+    return value.__func__ if isinstance(value, types.MethodType) else value
+
+
+def _follow(value: Any, found: dict[str, str], seen: set[int], name: str = "code") -> None:
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    value = _bare(value)
     if isinstance(value, types.FunctionType):
         found[name] = _text_digest(value, value.__code__)
         for key, entry in _reached(value):
@@ -120,6 +125,43 @@ def _note(name: str, value: Any, found: dict[str, str], seen: set[int]) -> None:
     except UnhashableInput:
         # What cannot be hashed (a connection, a lock) is a tool, not data: its type stands for it.
         found[name] = f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def source_files(value: Any) -> dict[str, str]:
+    """Return the sources of a function and of what it reaches that lie in no file: cells of a notebook, the REPL.
+
+    Returns
+    -------
+    dict
+        File name (made up) → text.
+    """
+    files: dict[str, str] = {}
+    ahead, seen = [value], set()
+    while ahead:
+        value = _bare(ahead.pop())
+        if id(value) in seen or not isinstance(value, types.FunctionType | type):
+            continue
+        seen.add(id(value))
+        if is_installed(getattr(value, "__module__", "") or ""):
+            continue
+        members = (
+            [value] if isinstance(value, types.FunctionType) else [_bare(member) for member in vars(value).values()]
+        )
+        for function in members:
+            if not isinstance(function, types.FunctionType):
+                continue
+            name = function.__code__.co_filename
+            if name not in files and not os.path.exists(name):
+                files[name] = "".join(linecache.getlines(name))
+            ahead.extend(entry for _, entry in _reached(function))
+    return {name: text for name, text in files.items() if text}
+
+
+def restore_files(files: Mapping[str, str]) -> None:
+    """Let Python find the sources that `source_files` returned: for digests, tracebacks and a run's record."""
+    for name, text in files.items():
+        # A time of None tells linecache that there is no file to compare with.
+        linecache.cache.setdefault(name, (len(text), None, text.splitlines(keepends=True), name))
 
 
 def module_digest(module: types.ModuleType) -> str:

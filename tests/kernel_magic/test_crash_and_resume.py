@@ -239,10 +239,10 @@ def test_a_flow_that_exists_only_in_memory_is_kept_with_its_run(book: Book) -> N
     os.environ["SECOND"] = "1"
     try:
         from headrace.core.launching import new_run as make
-        from headrace.kernel_magic.origin import parameters_of, unpack
+        from headrace.kernel_magic.origin import parameters_of, restore
 
         assert parameters_of(book.store, failed) == {"x": 4}
-        handle = unpack(book.store, failed.details["origin"]["snapshot_id"])
+        handle = restore(book.store, failed.details["origin"]["snapshot_id"])
         assert handle.fn(4) == 6
         run = make(
             owner="me",
