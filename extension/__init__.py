@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.concurrency import concurrency as concurrency
     from headrace.kernel_magic.concurrency import rate_limit as rate_limit
     from headrace.kernel_magic.concurrency import rate_limit_async as rate_limit_async
+    from headrace.kernel_magic.deployed import run_deployment as run_deployment
+    from headrace.kernel_magic.deploying import deploy as deploy
+    from headrace.kernel_magic.deploying import serve as serve
     from headrace.kernel_magic.flows import Flow as Flow
     from headrace.kernel_magic.flows import flow as flow
     from headrace.kernel_magic.futures import FutureList as FutureList
@@ -125,6 +128,7 @@ _MODULES = {
     "allow_failure": "headrace.kernel_magic.futures",
     "as_completed": "headrace.kernel_magic.futures",
     "concurrency": "headrace.kernel_magic.concurrency",
+    "deploy": "headrace.kernel_magic.deploying",
     "disable_run_logger": "headrace.kernel_magic.run_logging",
     "execute_notebook": "headrace.server.notebooks",
     "execute_notebook_async": "headrace.server.notebooks",
@@ -141,6 +145,8 @@ _MODULES = {
     "quote": "headrace.kernel_magic.futures",
     "rate_limit": "headrace.kernel_magic.concurrency",
     "rate_limit_async": "headrace.kernel_magic.concurrency",
+    "run_deployment": "headrace.kernel_magic.deployed",
+    "serve": "headrace.kernel_magic.deploying",
     "stop": "headrace.kernel_magic.stopping",
     "suspend_flow_run": "headrace.kernel_magic.pausing",
     "tags": "headrace.kernel_magic.tagging",
@@ -194,6 +200,7 @@ __all__ = [
     "allow_failure",
     "as_completed",
     "concurrency",
+    "deploy",
     "disable_run_logger",
     "execute_notebook",
     "execute_notebook_async",
@@ -210,6 +217,8 @@ __all__ = [
     "quote",
     "rate_limit",
     "rate_limit_async",
+    "run_deployment",
+    "serve",
     "stop",
     "suspend_flow_run",
     "tags",

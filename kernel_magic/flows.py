@@ -22,6 +22,7 @@ from headrace.kernel_magic.tasks import _find
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from headrace.kernel_magic.deploying import DeploymentPlan
     from headrace.kernel_magic.signatures import FlowArguments
 
 P = ParamSpec("P")
@@ -184,6 +185,68 @@ class Flow(Generic[P, R]):
         except Exception as error:
             return Outcome(Kind.ERROR, None, error)
         return None
+
+    # ---------------------------------------------------------------- running by itself
+
+    def to_deployment(self, name: str, **options: Any) -> DeploymentPlan:
+        """Say how this flow runs by itself, for `headrace.deploy` and `headrace.serve`.
+
+        Parameters
+        ----------
+        name : str
+            The deployment's name, unique for you.
+        cron : str or list of str
+            A five-field rule, or several.
+        interval : number of seconds or timedelta
+        rrule : str
+        at : datetime or str
+            Once.
+        schedule, schedules : mapping, or list of them
+            `{"cron": "0 6 * * *", "timezone": "Europe/Berlin", "parameters": {…}, "active": True, "jitter_seconds": 5}`.
+        timezone : str, default UTC
+            IANA name, for schedules that name none.
+        parameters : mapping
+            Default parameters; text may hold tokens such as `{scheduled_at:%Y-%m}`.
+        description, tags, version
+        work_pool_name : str, default "default"
+        priority, retries : int, default 0
+        retry_delay_seconds, timeout_seconds, grace_seconds : float, seconds
+        concurrency_limit : int or None
+        overlap : "skip", "queue", "allow" or "cancel_running", default "skip"
+        catch_up : "latest", "skip" or "all", default "latest"
+        paused : bool, default False
+        retention : mapping, `{"runs": int, "days": float}`
+        env_file : str
+            File of NAME=value lines.
+
+        Returns
+        -------
+        DeploymentPlan
+
+        Raises
+        ------
+        InvalidOption, InvalidParameter, InvalidSchedule
+        """
+        from headrace.kernel_magic.deploying import plan
+
+        return plan(self, name, **options)
+
+    def deploy(self, name: str, **options: Any) -> str:
+        """Make (or change) the deployment of this name; return its id. Options as for `to_deployment`."""
+        return self.to_deployment(name, **options).apply()
+
+    def serve(self, name: str | None = None, **options: Any) -> str:
+        """Make (or change) the deployment of this name, see that a worker is there, and return its id at once.
+
+        Parameters
+        ----------
+        name : str or None, default the flow's name
+        **options
+            As for `to_deployment`.
+        """
+        from headrace.kernel_magic.deploying import serve
+
+        return serve(self.to_deployment(self.name if name is None else name, **options))[0]
 
     def resume(self, run_id: str, /, *, return_state: bool = False, **changed: Any) -> Any:
         """Continue an earlier run of this flow: what its tasks have stored is not computed again.

@@ -1,4 +1,4 @@
-"""`headrace worker`: claim due runs of a pool and give each a process; `headrace worker install|status|uninstall|stop`."""
+"""`headrace worker`: claim due runs of a pool and give each a process; `headrace worker install|start|status|stop|uninstall`."""
 
 from __future__ import annotations
 
@@ -76,6 +76,22 @@ def status() -> int:
         else "No worker starts with this machine: headrace worker install"
     )
     return 0 if alive else 1
+
+
+@worker.command()
+@_POOL
+def start(pool: str) -> None:
+    """Start a worker in the background, unless one of the pool is alive."""
+    from headrace.core.settings import user_name
+    from headrace.server.worker.start import ensure_worker
+    from headrace.store import get_store
+
+    if ensure_worker(get_store(), owner=user_name(), pool=pool):
+        click.echo(
+            f"A worker of pool {pool} was started; it goes by itself when there is nothing to do or to wait for."
+        )
+    else:
+        click.echo(f"A worker of pool {pool} is alive.")
 
 
 @worker.command()
