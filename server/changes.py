@@ -88,6 +88,7 @@ class Reader:
         self.seq = self._store.journal.last_seq() if seq is None else seq
         self._watcher = Watcher(self._store.database)
         self._never = threading.Event()
+        self._whose: dict[str, str] = {}
         self._log_seq = self._store.logs.last_seq()
         self._totals: dict[str, int] = {}
         self._outputs: set[tuple[str, str, int, int]] = set()
@@ -104,7 +105,8 @@ class Reader:
         if wait_seconds and not self._watcher.wait(wait_seconds, self._never):
             return None
         events = self._store.journal.after(self.seq, limit=EVENTS)
-        logs, outputs = self._new_lines(), self._new_outputs()
+        roots = self._visible()
+        logs, outputs = self._new_lines(roots), self._new_outputs(roots)
         if not events and not logs and not outputs:
             return None
         start = self.seq
@@ -116,26 +118,36 @@ class Reader:
         batch.outputs.update(outputs)
         return batch
 
-    def _new_lines(self) -> dict[str, int]:
+    def _visible(self) -> frozenset[str]:
+        """Return the watched roots that this server's person may see; anybody may ask to watch anything."""
+        seen = self._services.seen_owner
+        if seen is None:
+            return self.watched
+        strange = [root for root in self.watched if root not in self._whose]
+        if strange:
+            self._whose.update({run.id: run.owner for run in self._store.runs.many(strange)})
+        return frozenset(root for root in self.watched if self._whose.get(root) == seen)
+
+    def _new_lines(self, roots: frozenset[str]) -> dict[str, int]:
         """Return the number of lines of each watched tree that got some."""
         self._log_seq, added = self._store.logs.added(self._log_seq)
         for root in list(self._totals):
-            if root not in self.watched:
+            if root not in roots:
                 del self._totals[root]
         found: dict[str, int] = {}
         for root, count in added.items():
-            if root in self.watched:
+            if root in roots:
                 known = self._totals.get(root)
                 total = known + count if known is not None else self._store.logs.count(root)
                 self._totals[root] = found[root] = total
         return found
 
-    def _new_outputs(self) -> dict[str, list[str]]:
+    def _new_outputs(self, roots: frozenset[str]) -> dict[str, list[str]]:
         """Return the runs of watched trees that got outputs."""
-        if not self.watched:
+        if not roots:
             return {}
         now = self._store.clock.now_us()
-        rows = self._store.logs.outputs_since(sorted(self.watched), now - SETTLED_US)
+        rows = self._store.logs.outputs_since(sorted(roots), now - SETTLED_US)
         fresh = [row for row in rows if row not in self._outputs]
         self._outputs = set(rows)
         found: dict[str, dict[str, None]] = {}
@@ -156,7 +168,8 @@ class Reader:
                 if event.run_id is not None:
                     changed[event.run_id] = event.seq
             elif kind == e.RUN_DELETED and event.subject_id is not None:
-                batch.deleted.append(event.subject_id)
+                if seen is None or event.owner in (None, "", seen):
+                    batch.deleted.append(event.subject_id)
             elif seen is not None and event.owner not in (None, "", seen):
                 continue
             elif kind in (e.DEPLOYMENT_CHANGED, e.DEPLOYMENT_DELETED):

@@ -85,16 +85,19 @@ class Documents:
         """Return a document, None if there is none."""
         return self._first(t.documents.c.id == document_id)
 
-    def at_path(self, path: str) -> Document | None:
-        """Return the newest document of a path, None if there is none.
+    def at_path(self, path: str, *, owner: str) -> Document | None:
+        """Return a person's newest document of a path, None if there is none.
 
-        What a runner executed is a document of its own (its id is the run's): it is not the file at the path.
+        On a store of a team the same path means another file for each person (every home of a hub is alike), and a
+        kernel runs the cells that it finds here. What a runner executed is a document of its own (its id is the run's):
+        it is not the file at the path.
         """
-        return self._first(sa.and_(t.documents.c.path == path, t.documents.c.source != RUNNER))
+        c = t.documents.c
+        return self._first(sa.and_(c.path == path, c.owner == owner, c.source != RUNNER))
 
-    def of_kernel(self, kernel_id: str) -> Document | None:
-        """Return the newest document that a kernel belongs to, None if there is none."""
-        return self._first(t.documents.c.kernel_id == kernel_id)
+    def of_kernel(self, kernel_id: str, *, owner: str) -> Document | None:
+        """Return a person's newest document that a kernel belongs to, None if there is none."""
+        return self._first(sa.and_(t.documents.c.kernel_id == kernel_id, t.documents.c.owner == owner))
 
     def identify(self, path: str, cell_ids: Sequence[str], *, owner: str = "") -> Document | None:
         """Return the document that a notebook file is: the same cells at this path, or at a path that has no file any more.
@@ -108,7 +111,7 @@ class Documents:
         cell_ids : sequence of str
             Of the file as it is now.
         owner : str, default ""
-            Whose document a moved one may be; "" for anybody's.
+            Whose document it may be.
         """
         with self._db.read() as connection:
             row = self._same(connection, path, cell_ids, owner)
@@ -117,8 +120,8 @@ class Documents:
     def _same(self, connection: Any, path: str, cell_ids: Sequence[str], owner: str) -> Any:
         wanted = frozenset(cell_ids)
         c = t.documents.c
-        at_path = sa.select(t.documents).where(c.path == path, c.source != RUNNER).order_by(c.updated_at.desc())
-        for row in connection.execute(at_path.limit(20)):
+        own = sa.select(t.documents).where(c.owner == owner, c.source != RUNNER).order_by(c.updated_at.desc())
+        for row in connection.execute(own.where(c.path == path).limit(20)):
             held = _ids(row)
             if not held or not wanted or held & wanted:
                 return row
@@ -126,10 +129,7 @@ class Documents:
         if not some or not os.path.isabs(path):
             return None
         like = sa.or_(*(c.cells.contains(f'"{cell_id}"', autoescape=True) for cell_id in some))
-        moved = sa.select(t.documents).where(like, c.path != path, c.source != RUNNER).order_by(c.updated_at.desc())
-        if owner:
-            moved = moved.where(c.owner == owner)
-        for row in connection.execute(moved.limit(50)):
+        for row in connection.execute(own.where(like, c.path != path).limit(50)):
             held = _ids(row)
             shared = len(held & wanted)
             if 2 * shared >= min(len(held), len(wanted)) and shared and not os.path.exists(row.path):
@@ -154,7 +154,7 @@ class Documents:
         Raises
         ------
         Conflict
-            A newer revision is there.
+            A newer revision is there, or the id is another person's.
         """
         now = self._db.clock.now_us()
         with self._db.write() as connection:
@@ -164,6 +164,8 @@ class Documents:
             else:
                 ids = [str(cell.get("id") or "") for cell in document.cells]
                 held = self._same(connection, document.path, [i for i in ids if i], document.owner)
+            if held is not None and held.owner != document.owner:
+                raise Conflict(f"The document {document.id} is another person's.", field="id")
             if held is not None and not force and document.revision < held.revision:
                 raise Conflict(f"A newer revision of {document.path} is known ({held.revision}).", field="revision")
             values = {

@@ -16,6 +16,7 @@ from typing import Any
 
 from headrace.core.cells import CellTask, find_task
 from headrace.core.errors import HeadraceError
+from headrace.core.settings import user_name
 from headrace.store import Store
 from headrace.store.documents import Document
 
@@ -122,9 +123,10 @@ def find_notebook(
     path = session_path()
     document: Document | None = None
     if store is not None:
-        document = store.documents.of_kernel(kernel_id) if kernel_id else None
+        owner = user_name()
+        document = store.documents.of_kernel(kernel_id, owner=owner) if kernel_id else None
         if document is None and path:
-            document = store.documents.at_path(path)
+            document = store.documents.at_path(path, owner=owner)
     known = document.id if document is not None else None
     if live is not None:
         return Notebook(cells=read_cells(live), origin="JupyterLab", path=path, document_id=known)

@@ -227,7 +227,7 @@ class CellSession:
         if here.store is None or not path:
             return ""
         documents = here.store.documents
-        open_one = documents.of_kernel(self.kernel_id) if self.kernel_id else None
+        open_one = documents.of_kernel(self.kernel_id, owner=here.owner) if self.kernel_id else None
         if open_one is not None and open_one.source == "panel":
             return str(open_one.id)
         if self._found is not None and self._found[0] == path:

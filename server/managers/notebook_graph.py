@@ -85,7 +85,7 @@ class NotebookGraphs:
 
     def _cells(self, path: str) -> tuple[Document | None, Sequence[Mapping[str, Any]]]:
         """Return the notebook as the panel has it open, if that is newer than the file; else as the file is."""
-        document = self._services.store.documents.at_path(path)
+        document = self._services.store.documents.at_path(path, owner=self._services.owner)
         changed = int(os.stat(path).st_mtime * 1_000_000)
         if document is not None and document.source == _PANEL and document.updated_at >= changed:
             return document, document.cells

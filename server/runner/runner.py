@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.errors import one_line
 from headrace.core.run_spec import BESIDE, STANDARD, NotebookSpec
 from headrace.core.runs import Run
-from headrace.core.settings import find_store
+from headrace.core.settings import find_store, user_name
 from headrace.core.states import StateType
 from headrace.server import kernels
 from headrace.server.kernels import Kernel, KernelStartError
@@ -242,7 +242,7 @@ class NotebookRunner:
         from headrace.server.runner.recording import new_notebook_run
 
         path = self.prepared.input_path
-        known = store.documents.at_path(path) if path else None
+        known = store.documents.at_path(path, owner=user_name()) if path else None
         stem = "notebook" if path == STANDARD else PurePath(path).name.removesuffix(".ipynb") or "notebook"
         return new_notebook_run(
             self.spec,

@@ -205,12 +205,22 @@ async def test_changes_of_schedules_are_told_by_id(listen: Any, api: Api, write_
 async def test_somebody_elses_runs_are_not_told(listen: Any, services: Services) -> None:
     stream = await listen()
     await stream.next("hello")
-    theirs = record(services)
+    theirs, gone = record(services), record(services)
     with services.store.database.write() as connection:
-        connection.exec_driver_sql("UPDATE runs SET owner = 'mallory' WHERE id = ?", (theirs,))
+        connection.exec_driver_sql("UPDATE runs SET owner = 'mallory' WHERE id IN (?, ?)", (theirs, gone))
+    # Whoever knows an id may ask to watch it; its lines are not told to him either.
+    await stream.socket.write_message(json.dumps({"type": "watch", "roots": [theirs]}))
+    await stream.socket.write_message(json.dumps({"type": "ping"}))
+    await stream.next("pong")
     services.store.runs.advance(theirs, StateType.COMPLETED, "Completed", attempt=1)
+    services.store.recorder.log(theirs, theirs, 1, 20, "x", "hers")
+    services.store.recorder.output(theirs, theirs, 0, services.store.clock.now_us(), {"output_type": "stream"})
+    services.store.recorder.flush()
+    services.store.runs.advance(gone, StateType.COMPLETED, "Completed", attempt=1)
+    services.store.runs.delete(gone)
     mine = record(services)
     while mine not in {run["id"] for run in (await stream.next("changes", key="runs"))["runs"]}:
         pass
     states = [(run["id"], run["state_type"]) for m in stream.seen for run in m.get("runs", [])]
     assert (theirs, "COMPLETED") not in states
+    assert not [m for m in stream.seen if gone in m.get("deleted", []) or {"logs", "outputs"} & m.keys()]

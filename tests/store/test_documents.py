@@ -17,8 +17,8 @@ def test_a_document_keeps_its_identity_and_its_revision_grows(store: Store) -> N
     first = store.documents.save(Document(id="", path="/n.ipynb", cells=CELLS, source="file", revision=1))
     again = store.documents.save(Document(id="", path="/n.ipynb", cells=(), source="panel", revision=2, kernel_id="k"))
     assert again.id == first.id
-    assert store.documents.at_path("/n.ipynb") == again
-    assert store.documents.of_kernel("k") == again
+    assert store.documents.at_path("/n.ipynb", owner="") == again
+    assert store.documents.of_kernel("k", owner="") == again
     assert store.documents.find(first.id) == again
 
 
@@ -33,7 +33,7 @@ def test_a_rename_keeps_the_identity_when_the_id_is_given(store: Store) -> None:
     first = store.documents.save(Document(id="", path="/old.ipynb", cells=CELLS))
     moved = store.documents.save(Document(id=first.id, path="/new.ipynb", cells=CELLS, revision=1))
     assert moved.id == first.id
-    assert store.documents.at_path("/old.ipynb") is None
+    assert store.documents.at_path("/old.ipynb", owner="") is None
 
 
 def test_two_notebooks_of_one_name_in_two_folders_never_collide(store: Store) -> None:
@@ -62,3 +62,20 @@ def test_a_moved_notebook_is_the_same_and_a_copy_is_not(store: Store, tmp_path: 
     moved = store.documents.save(Document(id="", path=str(new), cells=_cells("a", "b", "c"), revision=2))
     assert (moved.id, moved.path) == (held.id, str(new))
     assert store.documents.identify(str(tmp_path / "other.ipynb"), ["z"]) is None
+
+
+def test_one_path_of_two_persons_is_two_documents(store: Store) -> None:
+    """Every home of a hub looks alike: on a team's store nobody's cells may reach another person's kernel or panel."""
+    path, theirs = "/home/jovyan/work/a.ipynb", [{"id": "a", "cell_type": "code", "source": "steal()", "metadata": {}}]
+    mine = store.documents.save(
+        Document(id="", path=path, owner="ada", cells=CELLS, source="panel", revision=1, kernel_id="k")
+    )
+    other = store.documents.save(
+        Document(id="", path=path, owner="mallory", cells=theirs, source="panel", revision=9, kernel_id="k")
+    )
+    assert mine.id != other.id
+    assert store.documents.at_path(path, owner="ada") == mine
+    assert store.documents.of_kernel("k", owner="ada") == mine
+    with pytest.raises(Conflict):
+        store.documents.save(Document(id=mine.id, path=path, owner="mallory", cells=theirs), force=True)
+    assert store.documents.find(mine.id) == mine
