@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Generic, TypeVar
 
 from headrace.core.deployments import DEFAULT_POOL
@@ -96,6 +97,15 @@ class BackgroundFuture(Generic[R]):
         value: R = self.state.result(raise_on_failure)
         return value
 
+    def add_done_callback(self, fn: Callable[[BackgroundFuture[R]], object]) -> None:
+        """Call `fn(future)` in a thread when the run has ended."""
+
+        def watch() -> None:
+            self.wait()
+            fn(self)
+
+        threading.Thread(target=watch, name=f"headrace-{self.name}", daemon=True).start()
+
     def cancel(self, reason: str = "cancelled by the program") -> None:
         """Ask the run to end."""
         from headrace.kernel_magic.control import cancel_run
@@ -144,9 +154,9 @@ def delay(task: Any, parameters: Mapping[str, Any]) -> BackgroundFuture[Any]:
     store = session().store
     definition = task._definition
     launch: dict[str, Any] = {"interpreter": sys.executable, "cwd": os.getcwd()}
-    if definition.entrypoint is not None:
+    if definition.entrypoint is not None and definition.fn.__module__ != "__main__":
         launch["entrypoint"] = definition.entrypoint
-    else:
+    else:  # a script without a main guard would hand the run out again when it is imported
         launch["snapshot_id"] = origin._kept_function(task, store)
     if task.options.retry_delay_seconds is not None:
         launch["retry_delay_seconds"] = list(task.options.delays)

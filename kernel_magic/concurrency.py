@@ -8,13 +8,14 @@ limit does not limit, unless `strict=True`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from headrace.core.errors import ConcurrencySlotAcquisitionError, InvalidOption
+from headrace.core.errors import ConcurrencySlotAcquisitionError, InvalidOption, StoreError
 from headrace.store import Store, get_store, liveness
 
 #: How often a waiter looks whether something was released, seconds (PRAGMA data_version costs 3 µs).
@@ -56,7 +57,8 @@ class _Renewer:
             with self._lock:
                 due = [(slot, *entry[:2]) for slot, entry in self._held.items() if entry[2] <= now]
             for slot, store, lease in due:
-                store.limits.renew([slot], lease_seconds=lease)
+                with contextlib.suppress(StoreError):  # a store that is locked just now is asked again in time
+                    store.limits.renew([slot], lease_seconds=lease)
                 with self._lock:
                     if slot in self._held:
                         self._held[slot] = (store, lease, now + lease / 3)

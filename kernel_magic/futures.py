@@ -222,7 +222,7 @@ def wait(futures: Iterable[TaskFuture[Any]], timeout: float | None = None) -> Do
     deadline = None if timeout is None else time.monotonic() + timeout
     for future in listed:
         future.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-    done = {future for future in listed if future._state is not None}
+    done = {future for future in listed if future.done()}
     return DoneAndNotDone(done, {future for future in listed if future not in done})
 
 

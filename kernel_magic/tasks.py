@@ -232,7 +232,8 @@ class Task(Generic[P, R]):
     def map(self, *args: Any, **kwargs: Any) -> Any:
         """Submit one run for each entry of the iterable arguments.
 
-        Numbers, text and `unmapped(…)` values are passed whole to every run.
+        Numbers, text and `unmapped(…)` values are passed whole to every run;
+        `deferred=True` hands the runs to a worker, as `.delay()` does.
 
         Returns
         -------
@@ -246,12 +247,24 @@ class Task(Generic[P, R]):
 
         return_state = kwargs.pop("return_state", False)
         wait_for = kwargs.pop("wait_for", None)
+        deferred = kwargs.pop("deferred", False) if "deferred" not in self._definition.parameters else False
         parameters = self._definition.bind(args, kwargs)
+        if deferred:
+            return self._delayed(parameters, wait_for)
         futures = FutureList(self._submit(each, wait_for) for each in calls_of(self._definition, parameters))
         if return_state:
             futures.wait()
             return futures.states
         return futures
+
+    def _delayed(self, parameters: dict[str, Any], wait_for: Any) -> FutureList[Any]:
+        from headrace.kernel_magic.background import delay
+        from headrace.kernel_magic.futures import futures_in, wait
+        from headrace.kernel_magic.mapping import calls_of
+
+        if wait_for is not None:
+            wait(futures_in(wait_for))
+        return FutureList(cast("Any", delay(self, each)) for each in calls_of(self._definition, parameters))
 
     # ---------------------------------------------------------------- hooks
 

@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("headrace.cli.doctor:doctor", "Say which store, worker and kernels are used, and what is wrong."),
     "flow": Entry("headrace.cli.flows:flow", "List the flows that have run."),
     "flow-run": Entry("headrace.cli.runs:flow_run", "List, inspect, export, cancel, retry and delete runs."),
+    "limit": Entry("headrace.cli.limits:limit", "List, set and delete concurrency and rate limits."),
     "run": Entry("headrace.cli.run:run", "Run a notebook, recorded cell by cell."),
     "server": Entry("headrace.cli.server:server", "Run Headrace's page and API alone, or see whether they run."),
     "storage": Entry("headrace.cli.storage:storage", "See what stored results take, and make room."),

@@ -54,6 +54,16 @@ def current() -> LiveRun | None:
     return run
 
 
+def kept_by_flow(options: Any, flow: Any) -> bool:
+    """Return whether a task that does not say so itself stores results because the flow around it does."""
+    if flow is options or options.persist_result is not None or not hasattr(options, "cache_policy"):
+        return False
+    return flow.persist_result is True or (
+        flow.persist_result is None
+        and (getattr(flow, "result_storage", None) is not None or getattr(flow, "result_serializer", None) is not None)
+    )
+
+
 class LiveRun:
     """A run while this process moves it on.
 
@@ -373,14 +383,7 @@ class LiveRun:
     def keeps(self) -> bool:
         """Whether results are looked up and stored: the task's options say so, or else those of the flow around it."""
         options = self.options
-        if getattr(options, "keeps", False):
-            return True
-        flow = self.flow.options
-        if flow is options or options.persist_result is not None or not hasattr(options, "cache_policy"):
-            return False
-        return flow.persist_result is True or (
-            flow.persist_result is None and (flow.result_storage is not None or flow.result_serializer is not None)
-        )
+        return getattr(options, "keeps", False) or kept_by_flow(options, self.flow.options)
 
     def repeatable(self) -> bool:
         """Return whether another attempt may be made: not beside a body that was left behind, if the options say so."""

@@ -55,12 +55,21 @@ def context_of(run: LiveRun) -> KeyContext:
     """Return what a run's key may be made of."""
     flow = run.flow
     return KeyContext(
-        definition_key=run.definition.key,
+        definition_key=identity_of(run.definition),
         function=getattr(run.definition, "fn", None),
         inputs=run.parameters or {},
         root_id=run.chain_id,
         flow_parameters=(flow.parameters or {}) if flow is not run else {},
     )
+
+
+def identity_of(definition: Any) -> str:
+    """Return what tells a task's results from all others': its key, and the name that it was given.
+
+    Tasks that one function makes of one inner function share a key; a name of their own tells them apart.
+    """
+    name = definition.options.name
+    return str(definition.key) if name is None else f"{definition.key}#{name}"
 
 
 def storage_key_of(run: LiveRun) -> str | None:
@@ -74,16 +83,22 @@ def storage_key_of(run: LiveRun) -> str | None:
         A token is unknown.
     """
     template: str | None = getattr(run.options, "result_storage_key", None)
-    if template is None:
-        return None
-    parameters = run.parameters or {}
+    return (
+        None
+        if template is None
+        else filled_key(template, run.parameters or {}, {"flow_run": run.flow, "task_run": run})
+    )
+
+
+def filled_key(template: str, parameters: Mapping[str, Any], runs: Mapping[str, Any]) -> str:
+    """Return a result key with its tokens filled in (see `storage_key_of`)."""
 
     def fill(match: re.Match[str]) -> str:
         kind, name = match[1], match[2]
         if kind == "parameters" and name in parameters:
             return str(parameters[name])
-        if kind != "parameters" and name in ("name", "id"):
-            return str(getattr(run.flow if kind == "flow_run" else run, name))
+        if kind in runs and name in ("name", "id"):
+            return str(getattr(runs[kind], name))
         raise InvalidOption(
             f"result_storage_key {template!r} has the token {match[0]!r}; known: {{parameters[{'|'.join(parameters)}]}}, "
             "{flow_run.name}, {flow_run.id}, {task_run.name}, {task_run.id}.",
@@ -133,7 +148,7 @@ class FunctionKeeper:
             value,
             key=key,
             definition=run.definition.name,
-            definition_key=run.definition.key,
+            definition_key=identity_of(run.definition),
             run_id=run.id,
             parts=decision.parts if decision is not None else None,
             notebook_path=(run.fields or {}).get("notebook_path"),
@@ -188,7 +203,7 @@ def keep(run: LiveRun, outcome: Any) -> Any:
 
 
 def explain_cache(task: Task[Any, Any], *args: Any, **kwargs: Any) -> CacheDecision:
-    """Say whether a call would hit, and if not, which part differs; nothing is run.
+    """Say whether a call here would hit, and if not, which part differs; nothing is run.
 
     Parameters
     ----------
@@ -201,19 +216,31 @@ def explain_cache(task: Task[Any, Any], *args: Any, **kwargs: Any) -> CacheDecis
     CacheDecision
         `hit`, `reason`, `changed`, `parts`.
     """
-    from headrace.kernel_magic.engine.live import current
+    from headrace.kernel_magic.engine.live import current, kept_by_flow
     from headrace.store import get_store
 
     definition = task._definition
     around = current()
     context = KeyContext(
-        definition_key=definition.key,
+        definition_key=identity_of(definition),
         function=definition.fn,
         inputs=definition.bind(args, kwargs),
         root_id=around.chain_id if around is not None else None,
         flow_parameters=(around.flow.parameters or {}) if around is not None else {},
     )
     options = task.options
-    if not options.keeps:
+    where: Any = options if around is None else around.flow.options
+    if not (options.keeps or kept_by_flow(options, where)):
         return CacheDecision(reason="not cached: no cache policy, and persist_result is not set")
-    return cache.lookup(get_store(), policy_of(options), context)
+    key = options.result_storage_key
+    if key is not None:
+        key = filled_key(key, context.inputs, {} if around is None else {"flow_run": around.flow})
+    return cache.lookup(
+        get_store(),
+        policy_of(options),
+        context,
+        refresh=bool(flag("TASKS_REFRESH_CACHE") if options.refresh_cache is None else options.refresh_cache),
+        storage_key=key,
+        result_storage=options.result_storage or where.result_storage,
+        serializer=options.result_serializer or where.result_serializer,
+    )

@@ -54,6 +54,17 @@ def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, s
     return code, out, err
 
 
+def test_limits_are_set_listed_and_deleted(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called(capsys, "limit", "ls")[1].startswith("There are no limits.")
+    assert called(capsys, "limit", "set", "db", "3") == (0, "db: 3\n", "")
+    assert called(capsys, "limit", "set", "api", "1", "--per-second", "0.5") == (0, "api: 1, 0.5 per second\n", "")
+    assert [each["name"] for each in as_json(capsys, "limit", "ls")] == ["api", "db"]
+    assert "0.5" in called(capsys, "limit", "ls")[1]
+    assert called(capsys, "limit", "set", "db", "-3")[0] == 2
+    assert called(capsys, "limit", "delete", "api", "nowhere")[0] != 0
+    assert [each["name"] for each in as_json(capsys, "limit", "ls")] == ["db"]
+
+
 def test_storage_is_listed_by_flow_and_pruned(failed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = as_json(capsys, "storage", "ls")
     (use,) = found["used_by"]

@@ -244,6 +244,25 @@ def test_explaining_says_what_a_call_would_do_and_runs_nothing(store: Store) -> 
 
     assert "no cache policy" in explain_cache(plain).reason
 
+    @flow(persist_result=True)
+    def keeping() -> tuple[bool, bool]:
+        before = explain_cache(plain).hit
+        plain()
+        return before, explain_cache(plain).hit
+
+    assert keeping() == (False, True)
+
+
+def test_a_name_of_its_own_tells_tasks_of_one_function_apart(store: Store) -> None:
+    def scaled(factor: int) -> Any:
+        @task(name=f"times-{factor}", cache_policy=INPUTS)
+        def scale(x: int) -> int:
+            return x * factor
+
+        return scale
+
+    assert (scaled(2)(1), scaled(3)(1), scaled(2)(1)) == (2, 3, 2)
+
 
 def test_async_tasks_are_cached_too(store: Store) -> None:
     import asyncio
