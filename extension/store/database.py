@@ -172,7 +172,7 @@ class Database:
         try:
             with self.engine.connect() as connection, connection.begin():
                 yield connection
-        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, UnicodeDecodeError) as error:
             raise self._translate(error) from error
 
     @contextmanager
@@ -207,7 +207,7 @@ class Database:
                         yield connection
                         reach("before_commit")
             reach("after_commit_before_ack")
-        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, UnicodeDecodeError) as error:
             raise self._translate(error) from error
 
     def _translate(self, error: Exception) -> Exception:
@@ -223,7 +223,9 @@ class Database:
             return StoreUnavailable(f"The store {where} is locked by another process; try again in a moment.")
         if "full" in low or "no space" in low:
             return StoreFull(f"The disk under the store {where} is full; free some space. Nothing was lost.")
-        if "malformed" in low or "not a database" in low or "corrupt" in low:
+        # SQLite quotes what is damaged: its message may be no text any more.
+        damaged = isinstance(error, UnicodeDecodeError) or "decode to utf-8" in low
+        if damaged or "malformed" in low or "not a database" in low or "corrupt" in low:
             return StoreCorrupt(f"The store {where} is damaged ({text}); it was not changed. See `headrace doctor`.")
         if isinstance(error, sa.exc.TimeoutError) or getattr(error, "connection_invalidated", False):
             return StoreUnavailable(f"The store {where} did not answer: {text}")

@@ -96,5 +96,8 @@ def row_run(row: Any) -> Run:
 def row_event(row: Any) -> Event:
     """Return the event of a row of `events`."""
     values = dict(row._mapping)
-    values["payload"] = json.loads(values["payload"] or "{}")
+    try:
+        values["payload"] = json.loads(values["payload"] or "{}")
+    except ValueError:  # a damaged one must not silence the journal
+        values["payload"] = {}
     return Event(**values)

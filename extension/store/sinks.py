@@ -219,7 +219,7 @@ def _fold_line(
         if refused is not None:
             keep_aside(_aside(path), line)
         else:
-            batch = Batch.from_json(line.decode())
+            batch = Batch.from_json(line.decode("utf-8", "replace"))
             if patient and not _is_ready(connection, batch):
                 return None
             write_batch(database, connection, batch.storable() if storable else batch)

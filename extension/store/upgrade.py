@@ -27,6 +27,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 SEPARATOR = ";\n--\n"
 #: How many backups of the SQLite file are kept (reliability.md, F-16).
 BACKUPS_KEPT = 7
+#: How old the newest may become, seconds; a larger file than this is the person's own to back up, bytes.
+BACKUP_SECONDS = 86_400.0
+BACKUP_BYTES = 256 * 1024 * 1024
 
 
 def statements(name: str) -> list[str]:
@@ -157,6 +160,24 @@ def backup(database: Database) -> Path | None:
     for old in sorted(path.parent.glob(f"{path.stem}.backup-*{path.suffix}"))[:-BACKUPS_KEPT]:
         old.unlink(missing_ok=True)
     return target
+
+
+def backup_daily(database: Database) -> Path | None:
+    """Make a backup if the newest one is a day old and the file has changed since (reliability.md, F-16).
+
+    Returns
+    -------
+    Path or None
+        The copy; None where none was due, or the file is so large that seven copies would be a burden.
+    """
+    path = database.place.sqlite_path
+    if path is None or not path.is_file() or path.stat().st_size > BACKUP_BYTES:
+        return None
+    newest = max((p.stat().st_mtime for p in path.parent.glob(f"{path.stem}.backup-*{path.suffix}")), default=0.0)
+    log = path.with_name(f"{path.name}-wal")
+    changed = max(p.stat().st_mtime for p in (path, log) if p.exists())
+    now = database.clock.now_us() / 1_000_000
+    return backup(database) if changed > newest and now - newest > BACKUP_SECONDS else None
 
 
 def _migrate(database: Database) -> None:

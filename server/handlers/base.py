@@ -23,7 +23,7 @@ from headrace.server.forms import Form, FormError
 from headrace.server.routes import Download, Request, Route
 from headrace.server.services import Services
 
-#: What a client is told to wait when the store cannot be used, seconds (F-14).
+#: What a client is told to wait when the store cannot be used (F-14), or too much waits already (S-09), seconds.
 RETRY_AFTER_SECONDS = 5
 RESOURCE = "headrace"
 log = logging.getLogger("headrace.server")
@@ -154,7 +154,7 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
         except Refusal as refusal:
             self._refuse(refusal)
         except HeadraceError as error:
-            if isinstance(error, StoreError):
+            if isinstance(error, StoreError) or error.http_status == 429:
                 self.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
             self._send(error.http_status, error_body(error))
         except Exception:

@@ -29,6 +29,7 @@ from headrace.store import liveness
 from headrace.store.claims import Ending
 from headrace.store.deploying import retain, set_paused
 from headrace.store.sinks import fold_journals
+from headrace.store.upgrade import backup_daily
 from headrace.store.watch import Watcher
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ class Worker:
             changed = True
         if self._every("retain", RETAIN_SECONDS):
             retain(self.store)
+            backup_daily(self.store.database)
         if self._every("warm", 1.0):
             self._warm.tick()
         if self.children:

@@ -136,3 +136,51 @@ async def test_a_locked_store_answers_503_and_jupyter_goes_on(
         holder.execute("ROLLBACK")
         holder.close()
     assert (await api("PUT", "/limits/x", {"limit": 1}))[0] == 200
+
+
+async def test_a_full_disk_answers_507_and_reads_go_on(api: Api, services: Services, write_notebook: Any) -> None:
+    """SQLite's own error, made by a limit on its pages (F-15)."""
+    write_notebook("r.ipynb", "x = 1" + " " * 200_000)
+    body = {"name": "n", "notebook": "r.ipynb", "source": "pinned"}
+    await api("PUT", "/limits/x", {"limit": 1})
+    full = True
+
+    def limit_pages(connection: Any, *_: Any) -> None:
+        if full:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={pages}")
+
+    import sqlalchemy as sa
+
+    engine = services.store.database.engine
+    engine.dispose()
+    sa.event.listen(engine, "connect", limit_pages)
+    code, answer = await api("POST", "/deployments", body)
+    assert (code, answer["reason"]) == (507, "store_full")
+    assert (await api("GET", "/runs"))[0] == 200
+    assert (await api("GET", "/health"))[0] == 200
+    full = False
+    engine.dispose()
+    assert (await api("POST", "/deployments", body))[0] == 201
+
+
+async def test_more_than_may_wait_is_refused_with_the_time_to_try_again(
+    api: Api, jp_fetch: Any, write_notebook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tornado.httpclient import HTTPClientError
+
+    from headrace.server.managers import system
+
+    write_notebook("r.ipynb")
+    monkeypatch.setattr(system, "MAX_WAITING", 1)
+    assert (await api("POST", "/runs", {"notebook": "r.ipynb"}))[0] == 201
+    with pytest.raises(HTTPClientError) as caught:
+        await jp_fetch(
+            *("headrace", "api", "runs"),
+            method="POST",
+            body='{"notebook": "r.ipynb"}',
+            headers={"Content-Type": "application/json"},
+        )
+    assert caught.value.code == 429
+    assert caught.value.response is not None
+    assert caught.value.response.headers["Retry-After"]

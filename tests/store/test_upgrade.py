@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -10,11 +13,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import inspect
 
-from headrace.core.errors import StoreCorrupt, StoreTooNew, StoreUnavailable
+from headrace.core.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
 from headrace.core.settings import find_store
 from headrace.store import Store, schema
 from headrace.store.database import Database
-from headrace.store.upgrade import _migrate, backup, ensure_schema, schema_revision
+from headrace.store.upgrade import _migrate, backup, backup_daily, ensure_schema, schema_revision
+
+from .conftest import make_run
 
 
 def shape(database: Database) -> dict[str, object]:
@@ -149,3 +154,74 @@ def test_postgresql_is_migrated_only_when_asked(
     monkeypatch.setattr("headrace.store.upgrade.SCHEMA_REVISION", "0998")
     with pytest.raises(StoreUnavailable, match="headrace db upgrade"):
         Store(find_store(postgres_url))
+
+
+def test_a_backup_is_made_once_a_day_of_what_has_changed(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headrace.store import upgrade
+
+    database = sqlite_store.database
+    first = backup_daily(database)
+    assert first is not None
+    assert first.stat().st_mode & 0o777 == 0o600
+    sqlite_store.journal.append("limit.changed")
+    assert backup_daily(database) is None, "one of today is there"
+    os.utime(first, (1_000_000_000, 1_000_000_000))
+    assert backup_daily(database) is not None
+    monkeypatch.setattr(upgrade, "BACKUP_SECONDS", -1.0)
+    for path in first.parent.glob("headrace.db*"):
+        if ".backup-" not in path.name:
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert backup_daily(database) is None, "nothing has changed"
+    monkeypatch.setattr(upgrade, "BACKUP_BYTES", 1)
+    sqlite_store.journal.append("limit.changed")
+    assert backup_daily(database) is None, "too large"
+
+
+@pytest.mark.parametrize("kind", ["page", "bytes", "cut off", "head"])
+def test_a_damaged_file_is_a_store_error_and_is_never_begun_anew(
+    sqlite_store: Store, tmp_path: Path, kind: str
+) -> None:
+    """Six damages of each kind by fixed seeds: whatever is asked, the answer is a StoreError or right (F-16)."""
+    from headrace.store.housekeeping import vacuum
+
+    for number in range(60):
+        sqlite_store.runs.create(make_run(name=f"run {number}", parameters={"a": number}))
+    vacuum(sqlite_store)
+    path = sqlite_store.place.sqlite_path
+    assert path is not None
+    sidecar = path.with_name(f"{path.name}.instance.json")
+    good = path.read_bytes()
+    for seed in range(6):
+        chance, data = random.Random(seed), bytearray(good)
+        if kind == "page":
+            place = chance.randrange(len(data) // 4096) * 4096
+            data[place : place + 4096] = chance.randbytes(4096)
+        elif kind == "bytes":
+            for _ in range(40):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+        elif kind == "cut off":
+            del data[chance.randrange(1, len(data)) :]
+        else:
+            data[:100] = chance.randbytes(100)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        damaged = folder / path.name
+        damaged.write_bytes(data)
+        shutil.copy(sidecar, folder)
+        try:
+            store = Store(find_store(f"sqlite:///{damaged}"))
+        except StoreError:
+            assert damaged.read_bytes() == data, "what cannot be opened is left as it is"
+            continue
+        for ask in (
+            store.runs.page,
+            lambda store=store: [store.claims.of_owner(owner) for owner in store.claims.owners()],
+            lambda store=store: store.schedules.due(1 << 62),
+            lambda store=store: store.journal.after(0),
+            lambda store=store: store.runs.create(make_run()),
+        ):
+            try:
+                ask()
+            except StoreError:
+                continue
+        store.close()
