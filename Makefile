@@ -22,7 +22,7 @@ lab: env ## Open JupyterLab on the examples, with the panel
 test: env ## Lint, types, all tests (LANES="core store" picks some)
 	@$(BIN)/python tests/tools/run_tests.py $(LANES)
 
-bench: env ## Measure: task overhead, notebook runs
+bench: env ## Measure: task overhead, notebook runs, the panel in a browser
 	@$(BIN)/python tests/benchmarks/run.py
 
 chaos: env ## Kill things at random while runs are on, and count what was lost

@@ -7,10 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from headrace.core.runs import LogLine
 from headrace.store import schema as t
 from headrace.store.database import Database
+
+#: From this offset on it pays to count the lines, to know which end is nearer.
+FAR = 5000
+#: So many logs' counts are remembered.
+COUNTED = 1000
 
 
 class Logs:
@@ -23,6 +29,8 @@ class Logs:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        #: Lines counted so far by (run, tree): (how many, up to which sequence number).
+        self._counted: dict[tuple[str, bool], tuple[int, int]] = {}
 
     def _where(self, run_id: str, *, tree: bool, level: int, search: str) -> list[Any]:
         c = t.logs.c
@@ -35,13 +43,23 @@ class Logs:
 
     def count(self, run_id: str, *, tree: bool = True, level: int = 0, search: str = "") -> int:
         """Return how many lines a run (or the tree below a root run) has."""
-        query = (
-            sa.select(sa.func.count())
-            .select_from(t.logs)
-            .where(*self._where(run_id, tree=tree, level=level, search=search))
-        )
         with self._db.read() as connection:
+            return self._count(connection, run_id, tree=tree, level=level, search=search)
+
+    def _count(self, connection: Connection, run_id: str, *, tree: bool, level: int, search: str) -> int:
+        """Count lines; of a whole log only those that came since it was counted last."""
+        where = self._where(run_id, tree=tree, level=level, search=search)
+        # PostgreSQL gives sequence numbers before the commit: one may come to light after a later one.
+        if level or search or self._db.dialect != "sqlite":
+            query = sa.select(sa.func.count()).select_from(t.logs).where(*where)
             return int(connection.execute(query).scalar() or 0)
+        known, seq = self._counted.get((run_id, tree), (0, 0))
+        query = sa.select(sa.func.count(), sa.func.max(t.logs.c.seq)).where(*where, t.logs.c.seq > seq)
+        more, newest = connection.execute(query).one()
+        if len(self._counted) > COUNTED:
+            self._counted.clear()
+        self._counted[run_id, tree] = (known + int(more), int(newest or seq))
+        return known + int(more)
 
     def lines(
         self, run_id: str, *, offset: int = 0, limit: int = 200, tree: bool = True, level: int = 0, search: str = ""
@@ -63,6 +81,13 @@ class Logs:
         """
         query = sa.select(t.logs).where(*self._where(run_id, tree=tree, level=level, search=search))
         with self._db.read() as connection:
+            if offset > FAR:
+                # The end of a long log is nearer from behind: an offset is walked line by line.
+                total = self._count(connection, run_id, tree=tree, level=level, search=search)
+                wanted = max(0, min(limit, total - offset))
+                if offset > total // 2:
+                    last = query.order_by(t.logs.c.seq.desc()).offset(total - offset - wanted).limit(wanted)
+                    return [LogLine(**row._mapping) for row in connection.execute(last)][::-1] if wanted else []
             rows = connection.execute(query.order_by(t.logs.c.seq).offset(offset).limit(limit))
             return [LogLine(**row._mapping) for row in rows]
 

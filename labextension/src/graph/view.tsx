@@ -73,6 +73,8 @@ function toNodes(scene: IScene, marked: string | null): GraphNode[] {
       width: box.width,
       height: box.height,
       measured: { width: box.width, height: box.height },
+      // Edges are drawn on a canvas. Without this each node is drawn once, however far away, to look for handles.
+      handles: [],
       zIndex: box.depth,
       focusable: false,
       data: { box, marked: box.item.id === marked }

@@ -39,15 +39,45 @@ export function useOwned<M extends Model>(make: () => M, keys: React.DependencyL
   return useModel(model);
 }
 
+/** One clock for all who show the time: a graph of a thousand running tasks has one timer, and draws none of them twice. */
+class Clock {
+  constructor(private readonly period: number) {}
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    this.timer ||= window.setInterval(() => {
+      this.now = Date.now();
+      this.listeners.forEach(each => each());
+    }, this.period);
+    return () => {
+      this.listeners.delete(listener);
+      if (!this.listeners.size) {
+        window.clearInterval(this.timer);
+        this.timer = 0;
+      }
+    };
+  };
+
+  readonly read = (): number => {
+    // Nobody may have listened for long.
+    if (Date.now() - this.now > this.period) {
+      this.now = Date.now();
+    }
+    return this.now;
+  };
+
+  private now = 0;
+  private timer = 0;
+  private readonly listeners = new Set<() => void>();
+}
+
+const SECONDS = new Clock(1000);
+const HALF_MINUTES = new Clock(30_000);
+
 /** The present, drawn again each second while something is running, else each half minute. */
 export function useNow(running: boolean): number {
-  const [now, setNow] = React.useState(() => Date.now());
-  React.useEffect(() => {
-    setNow(Date.now());
-    const timer = window.setInterval(() => setNow(Date.now()), running ? 1000 : 30_000);
-    return () => window.clearInterval(timer);
-  }, [running]);
-  return now;
+  const clock = running ? SECONDS : HALF_MINUTES;
+  return React.useSyncExternalStore(clock.subscribe, clock.read);
 }
 
 /** What a promise brings, kept while it is asked again; a late answer to an old question is dropped. */
