@@ -54,8 +54,8 @@ class Logs:
             query = sa.select(sa.func.count()).select_from(t.logs).where(*where)
             return int(connection.execute(query).scalar() or 0)
         known, seq = self._counted.get((run_id, tree), (0, 0))
-        query = sa.select(sa.func.count(), sa.func.max(t.logs.c.seq)).where(*where, t.logs.c.seq > seq)
-        more, newest = connection.execute(query).one()
+        since = sa.select(sa.func.count(), sa.func.max(t.logs.c.seq)).where(*where, t.logs.c.seq > seq)
+        more, newest = connection.execute(since).one()
         if len(self._counted) > COUNTED:
             self._counted.clear()
         self._counted[run_id, tree] = (known + int(more), int(newest or seq))
