@@ -3,7 +3,7 @@ import { ReactFlow, ReactFlowProvider, useReactFlow, useStore, type ReactFlowSta
 import '@xyflow/react/dist/base.css';
 import * as React from 'react';
 import type { IGraphModel } from './model';
-import { look } from '../pure/states';
+import { isFinal, look } from '../pure/states';
 import { runName } from '../pure/runname';
 import { Empty, IconButton } from '../view/basics';
 import { useModel, useServices } from '../view/context';
@@ -24,6 +24,8 @@ const NODE_TYPES = { run: RunNode, group: GroupNode };
 const MAP_LIMIT = 8;
 /** The first picture is not smaller than this, so that names can be read. */
 const READABLE = 0.75;
+/** Larger pictures are not arranged a second time to see which direction suits. */
+const TURNED_AT_MOST = 300;
 /** After a choice the panel beside opens and the graph narrows: that long the choice is kept in view. */
 const SETTLE_MS = 700;
 /** From here on names cannot be read: nodes become plain coloured boxes. */
@@ -97,6 +99,11 @@ function useSpoken(scene: IScene, model: IGraphModel, id: string | null): string
     scene.previous.get(box.item.id)?.length ?? 0,
     scene.next.get(box.item.id)?.length ?? 0
   );
+}
+
+/** The zoom at which a whole picture can be seen. */
+function fitting(scene: { width: number; height: number }, width: number, height: number): number {
+  return Math.min(1, (width - 48) / scene.width, (height - 48) / scene.height);
 }
 
 function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
@@ -194,6 +201,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
   // Until a person moves it, the picture fits if its names can then be read; else it begins at the start.
   const drawn = React.useRef(false);
   const moved = React.useRef(false);
+  const turned = React.useRef(false);
   const size = useStore(state => state.width * state.height);
   React.useEffect(() => {
     if (moved.current || !size || !scene.boxes.size || !frame.current) {
@@ -201,7 +209,16 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     }
     drawn.current = true;
     const { clientWidth: width, clientHeight: height } = frame.current;
-    const zoom = Math.min(1, (width - 48) / scene.width, (height - 48) / scene.height);
+    const zoom = fitting(scene, width, height);
+    if (zoom < READABLE && !turned.current && scene.boxes.size <= TURNED_AT_MOST) {
+      // Narrow places suit the other direction: it is taken where more can be read that way.
+      turned.current = true;
+      const other = direction === 'right' ? 'down' : 'right';
+      if (fitting(buildScene(plan, opened, other), width, height) > 1.25 * zoom) {
+        setDirection(other);
+        return;
+      }
+    }
     const readable = Math.max(zoom, READABLE);
     const box = shownSelected ? scene.boxes.get(shownSelected) : undefined;
     const start = (full: number, view: number, from: number, length: number) => {
@@ -290,7 +307,16 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
 
   const context = React.useMemo(() => ({ model, pulse, trans, toggle, select }), [model, pulse, trans, toggle, select]);
   if (model.graphLoaded && !scene.boxes.size) {
-    return <Empty title={trans.__('This run has no tasks')} />;
+    const root = model.nodes.get(model.id);
+    return (
+      <Empty
+        title={
+          root && !root.started_at && !isFinal(root.state_type)
+            ? trans.__('It has not begun yet; its tasks appear here as they run')
+            : trans.__('This run has no tasks')
+        }
+      />
+    );
   }
   return (
     <GraphContext.Provider value={context}>
@@ -302,6 +328,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
           label={direction === 'right' ? trans.__('Draw from top to bottom') : trans.__('Draw from left to right')}
           onClick={() => {
             moved.current = false;
+            turned.current = true;
             setDirection(direction === 'right' ? 'down' : 'right');
           }}
         />

@@ -31,7 +31,8 @@ export function cellRun(cell: ICellNode, path: string, rootId: string): IRun {
     attempt: 1,
     max_attempts: 1,
     state_type: null,
-    state_name: null,
+    // A plain cell leaves no record when it is run by hand.
+    state_name: cell.is_task ? null : 'PlainCell',
     state_message: null,
     state_at: null,
     created_at: null,

@@ -16,13 +16,12 @@ export function runName(run: Pick<IRun, 'name' | 'notebook_path' | 'id'>): strin
 export function triggerWords(trigger: string | null, trans: ITranslator): string {
   switch (trigger) {
     case 'user':
+    case 'api': // the panel's own requests are a person's, too
       return trans.__('started by hand');
     case 'cell':
       return trans.__('from a cell');
     case 'cli':
       return trans.__('command line');
-    case 'api':
-      return trans.__('API');
     case 'schedule':
       return trans.__('schedule');
     case 'deployment':

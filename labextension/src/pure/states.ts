@@ -67,7 +67,8 @@ const BY_NAME: Record<string, ILook> = {
   RolledBack: { label: 'Rolled back', shape: 'undo', tone: 'stopped' },
   TimedOut: { label: 'Timed out', shape: 'hourglass', tone: 'failed' },
   UpstreamFailed: { label: 'Upstream failed', shape: 'hollow', tone: 'failed' },
-  NotRun: { label: 'Not run', shape: 'hollow', tone: 'none' }
+  NotRun: { label: 'Not run', shape: 'hollow', tone: 'none' },
+  PlainCell: { label: 'Plain cell', shape: 'hollow', tone: 'none' }
 };
 
 const NOTHING: ILook = { label: 'Not run yet', shape: 'hollow', tone: 'none' };
@@ -80,7 +81,7 @@ export const TYPE_LABELS = Object.fromEntries(ALL.map(type => [type, BY_TYPE[typ
 /** How a state looks. */
 export function look(type: StateType | null | undefined, name?: string | null): ILook {
   if (!type) {
-    return NOTHING;
+    return (name && BY_NAME[name]) || NOTHING;
   }
   const known = name ? BY_NAME[name] : undefined;
   if (known) {
