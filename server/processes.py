@@ -86,13 +86,31 @@ def kill_group(pgid: int, *, started: str | None = None) -> bool:
     """
     if not hasattr(os, "killpg") or pgid == os.getpgrp():
         return False
-    if started and process_start(pgid) not in ("", started):
-        return False
+    if started:
+        now = process_start(pgid)
+        if now != started and (now or not _is_session(pgid)):
+            return False
     try:
         os.killpg(pgid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def _is_session(pgid: int) -> bool:
+    """Return whether a group is the one of a session: a kernel begins its own, a later process with its id seldom does."""
+    import psutil
+
+    members = 0
+    for pid in psutil.pids():
+        try:
+            if os.getpgid(pid) == pgid:
+                members += 1
+                if os.getsid(pid) != pgid:
+                    return False
+        except OSError:
+            continue
+    return members > 0
 
 
 def describe_exit(code: int | None) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from headrace.server.processes import kill_group
 from headrace.server.worker import facts
 
 #: Says its id, starts a child in its group that sleeps, and leaves.
@@ -71,6 +72,14 @@ def test_children_without_their_leader_are_killed_only_if_they_are_the_attempts(
     else:
         assert left.lives()
         assert facts.kill_attempt(tmp_path), "nothing of the attempt is alive"
+
+
+def test_a_kernels_group_without_its_leader_is_told_in_the_same_way(left: Left) -> None:
+    assert kill_group(left.pgid, started="1") is left.session
+    if left.session:
+        left.wait_until_dead()
+    else:
+        assert left.lives()
 
 
 @pytest.mark.parametrize("change", [{"started": 1.0}, {"host": "elsewhere"}])
