@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -166,7 +167,9 @@ def masked_url(url: str) -> str:
     """Return a database URL without its password."""
     head, sign, rest = url.partition("://")
     user, at, place = rest.rpartition("@")
-    return f"{head}{sign}{user.partition(':')[0]}:•••@{place}" if at and ":" in user else url
+    shown = f"{head}{sign}{user.partition(':')[0]}:•••@{place}" if at and ":" in user else url
+    # libpq takes passwords in the query, too.
+    return re.sub(r"([?&](?:ssl)?password=)[^&#]*", r"\1•••", shown, flags=re.IGNORECASE)
 
 
 def declare_kernel(folder: Path, kernel_id: str, place: StorePlace) -> Path:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.core.errors import HeadraceError, UsageError
-from headrace.core.settings import StorePlace
+from headrace.core.settings import StorePlace, masked_url
 from headrace.server.worker.environment import store_variables
 
 #: Marks our line in a crontab.
@@ -95,7 +95,7 @@ def install(place: StorePlace, *, pool: str) -> Installed:
     """
     way = way_here()
     variables = {**store_variables(place), "PATH": os.environ.get("PATH", os.defpath)}
-    if "@" in place.url.partition("://")[2]:
+    if masked_url(place.url) != place.url:
         # A password must not stand in a unit file: the worker finds the store as every other process does.
         variables = {"PATH": variables["PATH"]}
     if way == "systemd":

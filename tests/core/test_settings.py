@@ -61,6 +61,25 @@ def test_a_yes_no_variable_is_read(place: Path, monkeypatch: pytest.MonkeyPatch,
     assert settings.flag("SOMETHING", not value) is value
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://ada:hunter2@db/x", "postgresql+psycopg://ada:•••@db/x"),
+        ("postgresql://ada:hun/ter?2#@db/x", "postgresql://ada:•••@db/x"),
+        ("postgresql://ada:hun@ter2@db/x", "postgresql://ada:•••@db/x"),
+        (
+            "postgresql://db/x?user=ada&password=hunter2&sslmode=require",
+            "postgresql://db/x?user=ada&password=•••&sslmode=require",
+        ),
+        ("postgresql://db/x?sslpassword=hunter2", "postgresql://db/x?sslpassword=•••"),
+        ("sqlite:////home/ada/headrace.db", "sqlite:////home/ada/headrace.db"),
+        ("postgresql://ada@db/x", "postgresql://ada@db/x"),
+    ],
+)
+def test_a_shown_address_has_no_password(url: str, shown: str) -> None:
+    assert settings.masked_url(url) == shown
+
+
 def test_the_runtime_folder_is_private(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_RUNTIME_DIR", str(place / "run"))
     assert settings.runtime_dir().stat().st_mode & 0o777 == 0o700

@@ -98,8 +98,9 @@ def test_a_machine_without_any_of_them_says_so(tools: Path, place: StorePlace) -
         installing.install(place, pool="default")
 
 
-def test_a_password_is_not_written_down(tools: Path, data_dir: Path) -> None:
+@pytest.mark.parametrize("url", ["postgresql+psycopg://ada:hunter2@db/x", "postgresql+psycopg://db/x?password=hunter2"])
+def test_a_password_is_not_written_down(tools: Path, data_dir: Path, url: str) -> None:
     add(tools, "systemctl")
     add(tools, "loginctl")
-    secret = StorePlace(url="postgresql+psycopg://ada:hunter2@db/x", data_dir=data_dir, source="x")
+    secret = StorePlace(url=url, data_dir=data_dir, source="x")
     assert "hunter2" not in Path(installing.install(secret, pool="default").where).read_text()
