@@ -25,7 +25,6 @@ from headrace.core.dataflow.mutations import (
 from headrace.core.dataflow.names import CALLEE, ROOT, VALUE
 from headrace.core.dataflow.objects import chain_root
 from headrace.core.dataflow.records import Argument, CallSite, Deferred
-from headrace.core.dataflow.sites import changed_by
 
 
 class CallWalker(CodeWalker):
@@ -167,7 +166,7 @@ class CallWalker(CodeWalker):
             ),
             code=site.code,
         )
-        changed = changed_by(whole, lambda n: self.code.get(n, ()))
+        changed = self.judge().changed_by(whole)
         if changed:
             self.mutate(changed, strong=True)
             for deferred in self.code.get(site.callee, ()):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from headrace.core.dataflow.keys import Inside, Key, Keys, outer_names, without_locals
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.records import NONE, CallSite, CellFlow, Deferred, Names
-from headrace.core.dataflow.sites import Lookup, changed_by
+from headrace.core.dataflow.sites import CallJudge, Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class CodeHolders:
 
     def __init__(self) -> None:
         self.held: dict[str, tuple[Held, ...]] = {}
+        self._judge = CallJudge(self.code)
 
     def code(self, name: str) -> Iterable[Deferred]:
         return [h.deferred for h in self.held.get(name, ())]
@@ -94,6 +95,7 @@ class CodeHolders:
         def lookup(name: str) -> list[Deferred]:
             return [*self.code(name), *own.get(name, ())]
 
+        judge = CallJudge(lookup) if own else self._judge
         pending: list[_Running] = []
         for name in flow.reads | flow.ambient_reads:
             hard = name in flow.called and name in flow.requires
@@ -141,15 +143,15 @@ class CodeHolders:
             if deferred.changes_holder or (held.eager and deferred.stateful) or (late and not deferred.is_class):
                 effects.changes |= {holder, Inside(holder)}
             for site in deferred.sites:
-                self._changed(effects, site, lookup)
+                self._changed(effects, site, lookup, judge)
         for site in flow.calls:
-            self._changed(effects, site, lookup)
+            self._changed(effects, site, lookup, judge)
         effects.mutates |= outer_names(effects.changes)
         effects.implied = effects.reads - fresh - flow.reads
         return effects
 
-    def _changed(self, effects: Effects, site: CallSite, lookup: Lookup) -> None:
-        changed = without_locals(changed_by(site, lookup))
+    def _changed(self, effects: Effects, site: CallSite, lookup: Lookup, judge: CallJudge) -> None:
+        changed = without_locals(judge.changed_by(site))
         if changed:
             effects.changes |= changed
             given = site.receiver.everything.union(*(a.roots.everything for a in site.arguments))
@@ -178,6 +180,8 @@ class CodeHolders:
             if gained or before:
                 fresh[carry.target] = tuple({(id(h.deferred), h.eager): h for h in (*before, *gained)}.values())
         for name in (*flow.surely_binds, *flow.surely_deletes):
-            self.held.pop(name, None)
-        for name, held in fresh.items():
-            self.held[name] = held
+            if self.held.pop(name, None) is not None:
+                self._judge = CallJudge(self.code)
+        if fresh:
+            self.held.update(fresh)
+            self._judge = CallJudge(self.code)

@@ -29,12 +29,15 @@ class CallResult(NamedTuple):
         The last attribute of the callee.
     receiver, given : frozenset of Key
         What the method was called on, and the arguments.
+    depth : int, default 0
+        How many results of calls stand within each other in it.
     """
 
     callee: str
     method: str | None
     receiver: frozenset[Any]
     given: frozenset[Any]
+    depth: int = 0
 
 
 #: A variable: a global by its name, a local by its scope's number and its name.
@@ -43,6 +46,37 @@ Variable = str | tuple[int, str]
 Key = str | tuple[int, str] | Inside | CallResult
 Keys = frozenset[Key]
 NO_KEYS: Keys = frozenset()
+
+
+#: Results of calls that were given results of calls are told apart so far (`x = f(x)` in a loop would go on for ever).
+DEEPEST_RESULT = 2
+
+
+def call_result(callee: str, method: str | None, receiver: Keys, given: Keys) -> CallResult:
+    """Return what stands for a call's result; what is nested too deeply in it counts as handed over by each call."""
+    receiver_depth, given_depth = _depth(receiver), _depth(given)
+    if receiver_depth >= DEEPEST_RESULT:
+        receiver, receiver_depth = _flat(receiver), 1
+    if given_depth >= DEEPEST_RESULT:
+        given, given_depth = _flat(given), 1
+    return CallResult(callee, method, receiver, given, max(receiver_depth, given_depth))
+
+
+def _depth(keys: Keys) -> int:
+    return max((k.depth + 1 for k in keys if isinstance(k, CallResult)), default=0)
+
+
+def _flat(keys: Keys) -> Keys:
+    found: set[Key] = set()
+    pending = list(keys)
+    while pending:
+        key = pending.pop()
+        if isinstance(key, CallResult):
+            found.add(CallResult(key.callee, key.method, NO_KEYS, NO_KEYS))
+            pending += [*key.receiver, *key.given]
+        else:
+            found.add(key)
+    return frozenset(found)
 
 
 class Roots(NamedTuple):

@@ -19,7 +19,7 @@ from headrace.core.dataflow.keys import (
 from headrace.core.dataflow.mutations import AMBIENT, MODULE_ALIASES
 from headrace.core.dataflow.records import Carry, Deferred
 from headrace.core.dataflow.scopes import Scope
-from headrace.core.dataflow.sites import results_of
+from headrace.core.dataflow.sites import CallJudge, results_of
 from headrace.core.dataflow.state import Loop, State, Unit
 
 #: How a name was used: as a value, as `name(…)`, as `name.part.method(…)`.
@@ -46,6 +46,7 @@ class NameWalker:
         self.tick = 0
         self.uses: list[Use] = []
         self.code: dict[str, tuple[Deferred, ...]] = {}
+        self._judge: CallJudge | None = None  # until `code` changes
         self.carries: list[Carry] = []
         self.strong_mutations: set[str] = set()
         self.read_at: dict[str, int] = {}
@@ -171,7 +172,8 @@ class NameWalker:
             if self.unit is self.cell:
                 if not (self.depth or self.loops):
                     self.bound_at.setdefault(key, self.tick)
-                    self.code.pop(key, None)
+                    if self.code.pop(key, None) is not None:
+                        self._judge = None
             else:
                 self.unit.keeps |= roots.everything
         state.alias[key] = self.new_object(roots, name)
@@ -221,6 +223,7 @@ class NameWalker:
         if code:
             known = self.code.get(target, ()) if adds or self.depth or self.loops else ()
             self.code[target] = tuple({id(d): d for d in (*known, *code)}.values())
+            self._judge = None
         if own:
             self.carries.append(Carry(target=target, own=own, eager=False, handed=handed))
         if inline or values or callees or roots:
@@ -233,6 +236,12 @@ class NameWalker:
                     own=tuple(inline),
                 )
             )
+
+    def judge(self) -> CallJudge:
+        """Return what tells the changes of calls, given the code that this cell's names hold now."""
+        if self._judge is None:
+            self._judge = CallJudge(lambda name: self.code.get(name, ()))
+        return self._judge
 
     # objects
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from headrace.core.dataflow.keys import NO_KEYS, NOTHING, CallResult, Roots
+from headrace.core.dataflow.keys import NO_KEYS, NOTHING, Roots, call_result
 from headrace.core.dataflow.mutations import SHARING_FUNCTIONS, SHARING_METHODS, VIEWING_FUNCTIONS
 from headrace.core.dataflow.names import NameWalker
 
@@ -106,7 +106,7 @@ class ObjectWalker(NameWalker):
                 return self.all_roots(given).element().joined(self.roots_of_name(func.id))
             if self.is_ambient(key) or self.is_module(key):
                 return NOTHING
-            return self.result(CallResult(key, None, NO_KEYS, self.all_roots(given).everything))
+            return self.result(call_result(key, None, NO_KEYS, self.all_roots(given).everything))
         if isinstance(func, ast.Attribute):
             if func.attr in SHARING_METHODS:
                 found = self.roots(func.value).element()
@@ -119,7 +119,7 @@ class ObjectWalker(NameWalker):
             key = self.key(root) if root is not None else (0, "")
             if isinstance(key, str) and not self.is_module(key) and not self.is_ambient(key):
                 receiver, handed = self.roots(func.value).everything, self.all_roots(given).everything
-                return self.result(CallResult(key, func.attr, receiver, handed))
+                return self.result(call_result(key, func.attr, receiver, handed))
         elif isinstance(func, ast.Lambda):
             return self.all_roots(given).element()
         return NOTHING

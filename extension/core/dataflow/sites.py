@@ -4,82 +4,112 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from headrace.core.dataflow.keys import NO_KEYS, NOTHING, CallResult, Inside, Key, Keys, Roots
+from headrace.core.dataflow.keys import NO_KEYS, NOTHING, CallResult, Inside, Key, Keys, Roots, call_result
 from headrace.core.dataflow.records import CallSite, Deferred, Names
 
 Lookup = Callable[[str], Iterable[Deferred]]
 
-#: Calls within calls are followed so far; what is deeper counts as changing all it is given.
-DEEPEST = 40
 
-
-def changed_by(site: CallSite, lookup: Lookup, path: tuple[int, ...] = ()) -> Keys:
-    """Return the objects among those given to a call that it may change.
+class CallJudge:
+    """Responsibilities: what calls change, given the code that names hold; each function is judged once.
 
     Parameters
     ----------
-    site : CallSite
     lookup : callable
-        Name → the code that it may hold.
-    path : tuple of int, default ()
-        Code whose calls are being followed.
-
-    Returns
-    -------
-    frozenset of Key
+        Name → the code that it may hold. While the judge is used, the answers must stay the same.
     """
-    found: set[Key] = set()
-    code = list(lookup(site.callee)) if site.callee else []
-    for deferred in code:
-        called = deferred
-        shifts: tuple[int, ...] = (0,)
-        if deferred.is_class:
-            method = deferred.methods.get(site.method or "__init__")
-            if method is None:
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._judged: dict[int, tuple[Names, Names]] = {}
+        self._kept: list[Deferred] = []  # `_judged` goes by identity, so what was judged must live on
+
+    def changed_by(self, site: CallSite) -> Keys:
+        """Return the objects among those given to a call that it may change."""
+        found: set[Key] = set()
+        code = list(self._lookup(site.callee)) if site.callee else []
+        for deferred in code:
+            called = deferred
+            shifts: tuple[int, ...] = (0,)
+            if deferred.is_class:
+                method = deferred.methods.get(site.method or "__init__")
+                if method is None:
+                    continue
+                # through the class itself, as `Class.method(instance, …)`, the instance is an argument like others
+                through_class = site.method is not None and site.callee == deferred.name
+                called = method
+                shifts = (0,) if method.static else (0, 1) if through_class else (1,)
+            direct, deep = self.changed_params(called)
+            for shift in shifts:
+                if shift and called.params:
+                    found |= _picked(site.receiver, called.params[:1], direct, deep)
+                    if site.method is not None and _changes_self(site.method, code):
+                        found |= site.receiver.everything
+                for argument in site.arguments:
+                    hit = _params_at(argument.place, called, shift)
+                    found |= _picked(argument.roots, hit, direct, deep)
+                    for param, method_name in called.self_calls:  # `def use(box): box.put(1)`: the box knows what that does
+                        if param in hit and self._changes_itself(argument.roots, method_name):
+                            found |= argument.roots.everything
+        for name in site.code:
+            # Code that changes its parameters, handed to something that will call it with the other things given: map(f, xs)
+            if any(any(self.changed_params(d)) for d in self._lookup(name) if not d.is_class):
+                found |= site.receiver.everything
+                for other in site.arguments:
+                    found |= other.roots.everything - {name, Inside(name)}
+        return frozenset(found)
+
+    def changed_params(self, deferred: Deferred) -> tuple[Names, Names]:
+        """Return the parameters whose objects a function may change, and those in which it may change what they hold.
+
+        Its calls of others are followed.
+        """
+        if not deferred.sites:
+            return deferred.mutates_params, deferred.deep_params
+        if id(deferred) not in self._judged:
+            self._judge(deferred)
+        return self._judged[id(deferred)]
+
+    def _judge(self, start: Deferred) -> None:
+        """Judge a function together with those that it reaches: again and again along the calls, until nothing is added."""
+        callers: dict[int, dict[int, Deferred]] = {}
+        waiting: dict[int, Deferred] = {}
+        pending = [start]
+        while pending:
+            deferred = pending.pop()
+            if id(deferred) in self._judged or not deferred.sites:
                 continue
-            # through the class itself, as `Class.method(instance, …)`, the instance is an argument like others
-            through_class = site.method is not None and site.callee == deferred.name
-            called = method
-            shifts = (0,) if method.static else (0, 1) if through_class else (1,)
-        direct, deep = changed_params(called, lookup, path)
-        for shift in shifts:
-            if shift and called.params:
-                found |= _picked(site.receiver, called.params[:1], direct, deep)
-                if site.method is not None and _changes_self(site.method, code):
-                    found |= site.receiver.everything
-            for argument in site.arguments:
-                hit = _params_at(argument.place, called, shift)
-                found |= _picked(argument.roots, hit, direct, deep)
-                for param, method_name in called.self_calls:  # `def use(box): box.put(1)`: the box knows what that does
-                    if param in hit and _changes_itself(argument.roots, method_name, lookup):
-                        found |= argument.roots.everything
-    for name in site.code:
-        # Code that changes its parameters, handed to something that will call it with the other things given: map(f, xs)
-        if any(any(changed_params(d, lookup, path)) for d in lookup(name) if not d.is_class):
-            found |= site.receiver.everything
-            for other in site.arguments:
-                found |= other.roots.everything - {name, Inside(name)}
-    return frozenset(found)
+            self._judged[id(deferred)] = deferred.mutates_params, deferred.deep_params
+            self._kept.append(deferred)
+            waiting[id(deferred)] = deferred
+            for callee in self._callees(deferred):
+                callers.setdefault(id(callee), {})[id(deferred)] = deferred
+                pending.append(callee)
+        while waiting:
+            number, deferred = waiting.popitem()
+            direct, deep = set(deferred.mutates_params), set(deferred.deep_params)
+            for site in deferred.sites:
+                for key in self.changed_by(site):
+                    if isinstance(key, Inside):
+                        if type(key.key) is tuple and key.key[0] == deferred.scope:
+                            deep.add(key.key[1])
+                    elif type(key) is tuple and key[0] == deferred.scope:
+                        direct.add(key[1])
+            if (direct, deep) != self._judged[number]:
+                self._judged[number] = frozenset(direct), frozenset(deep)
+                waiting.update(callers.get(number, ()))
 
+    def _callees(self, deferred: Deferred) -> Iterable[Deferred]:
+        for site in deferred.sites:
+            for code in self._lookup(site.callee) if site.callee else ():
+                called = code.methods.get(site.method or "__init__") if code.is_class else code
+                if called is not None:
+                    yield called
+            for name in site.code:
+                yield from (d for d in self._lookup(name) if not d.is_class)
 
-def changed_params(deferred: Deferred, lookup: Lookup, path: tuple[int, ...] = ()) -> tuple[Names, Names]:
-    """Return the parameters whose objects a function may change, and those in which it may change what they hold.
-
-    Calls of the function to others are followed.
-    """
-    if not deferred.sites or id(deferred) in path:
-        return deferred.mutates_params, deferred.deep_params
-    if len(path) >= DEEPEST:
-        return frozenset(deferred.params), frozenset(deferred.params)
-    direct, deep = set(deferred.mutates_params), set(deferred.deep_params)
-    for site in deferred.sites:
-        for key in changed_by(site, lookup, (*path, id(deferred))):
-            if isinstance(key, Inside):
-                if type(key.key) is tuple and key.key[0] == deferred.scope:
-                    deep.add(key.key[1])
-            elif type(key) is tuple and key[0] == deferred.scope:
-                direct.add(key[1])
-    return frozenset(direct), frozenset(deep)
+    def _changes_itself(self, roots: Roots, method_name: str) -> bool:
+        return any(_changes_self(method_name, list(self._lookup(n))) for n in roots.itself if isinstance(n, str))
 
 
 def _picked(roots: Roots, params: Iterable[str], direct: Names, deep: Names) -> Keys:
@@ -101,10 +131,6 @@ def _params_at(place: int | str, called: Deferred, shift: int) -> tuple[str, ...
     if place + shift < len(called.params):
         return (called.params[place + shift],)
     return (called.spread,) if called.spread else ()
-
-
-def _changes_itself(roots: Roots, method_name: str, lookup: Lookup) -> bool:
-    return any(_changes_self(method_name, list(lookup(name))) for name in roots.itself if isinstance(name, str))
 
 
 def _changes_self(method_name: str, code: Sequence[Deferred]) -> bool:
@@ -135,7 +161,7 @@ def results_of(call: CallResult, code: Iterable[Deferred]) -> Roots:
                 given = call.receiver | call.given if method.returns_params else NO_KEYS
                 found = found.joined(Roots(method.returns | given, method.returns | given))
         elif deferred.is_class:
-            bases = frozenset(CallResult(base, None, NO_KEYS, call.given) for base in deferred.bases)
+            bases = frozenset(call_result(base, None, NO_KEYS, call.given) for base in deferred.bases)
             found = found.joined(Roots(NO_KEYS, deferred.keeps | call.given | bases))
         else:
             given = call.given if deferred.returns_params or call.method is not None else NO_KEYS
