@@ -155,11 +155,10 @@ class CellWalker(StatementWalker):
             import_names={n: m for n, m in self.modules.items() if n in binds},
             star_imports=tuple(dict.fromkeys(self.star_imports)),
             file_reads=self._paths(self.file_reads),
-            path_templates=tuple(
-                t for t in self.file_reads if resolve_path(t, self.constants) is None and has_names(t)
-            ),
+            path_templates=self._open_paths(self.file_reads),
             path_constants={n: v for n, v in self.constants.items() if n in sure},
             file_writes=self._paths(self.file_writes),
+            write_templates=self._open_paths(self.file_writes),
             defines_functions=frozenset(self.functions & binds),
             defines_classes=frozenset(self.classes & binds),
             opaque=frozenset(cell.opaque),
@@ -176,6 +175,9 @@ class CellWalker(StatementWalker):
     def _paths(self, templates: list[PathTemplate]) -> tuple[str, ...]:
         paths = (resolve_path(t, self.constants) for t in templates)
         return tuple(dict.fromkeys(p for p in paths if p is not None))
+
+    def _open_paths(self, templates: list[PathTemplate]) -> tuple[PathTemplate, ...]:
+        return tuple(t for t in templates if resolve_path(t, self.constants) is None and has_names(t))
 
 
 def has_names(template: PathTemplate) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from headrace.core.dataflow.calls import CallWalker
 from headrace.core.dataflow.errors import CellSyntaxError
+from headrace.core.dataflow.expressions import chain_last
 from headrace.core.dataflow.files import path_parts, resolve_path
 from headrace.core.dataflow.keys import NOTHING, Roots
-from headrace.core.dataflow.mutations import mutates_receiver
+from headrace.core.dataflow.mutations import WHOLES, mutates_receiver
 from headrace.core.dataflow.names import Use
-from headrace.core.dataflow.objects import chain_root
+from headrace.core.dataflow.objects import chain_root, without_subscripts
 from headrace.core.dataflow.parsing import parse_expression
 from headrace.core.dataflow.records import Deferred, PathTemplate
 
@@ -87,7 +88,7 @@ class AssignmentWalker(CallWalker):
         base = self.roots(target.value)
         self.mutate(base.itself if isinstance(target.value, ast.Name) else base.everything, strong=True)
         self.share(base, roots)
-        root = chain_root(_without_subscripts(target))
+        root = chain_root(without_subscripts(target))
         if root is None:
             return
         key = self.key(root)
@@ -99,7 +100,7 @@ class AssignmentWalker(CallWalker):
         value = node.value
         uses = self.uses[start:]
         roots = self.roots(value, masks=True)
-        if len(node.targets) > 1:
+        if len(node.targets) > 1 or _is_whole(value):
             roots = self.new_object(roots, "")
         for target in node.targets:
             parts, values = _elements(target), _elements(value)
@@ -254,14 +255,13 @@ class AssignmentWalker(CallWalker):
                     self.hold(root, uses, adds=True)
 
 
+def _is_whole(value: ast.expr) -> bool:
+    """Tell whether a value's parts belong together: `figure, axes = plt.subplots()`."""
+    return isinstance(value, ast.Call) and chain_last(value.func) in WHOLES
+
+
 def _elements(node: ast.expr) -> list[ast.expr]:
     """Return the elements of `a, b`; none where one is starred, for then places do not correspond."""
     if not isinstance(node, (ast.Tuple, ast.List)) or any(isinstance(e, ast.Starred) for e in node.elts):
         return []
     return node.elts
-
-
-def _without_subscripts(node: ast.AST) -> ast.AST:
-    while isinstance(node, (ast.Subscript, ast.Attribute)):
-        node = node.value
-    return node

@@ -10,11 +10,12 @@ from headrace.core.dataflow.analysis import Transform, analyse
 from headrace.core.dataflow.effects import CodeHolders, Effects
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.files import resolve_path
+from headrace.core.dataflow.fileuses import FileUses
 from headrace.core.dataflow.graph import CellGraph, CellInput, CellLinks, Edge, EdgeKind, Problem
 from headrace.core.dataflow.keys import Inside, Key, Roots, is_local, outer_names
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.ordering import label, resolve_after, topological_order
-from headrace.core.dataflow.records import CellFlow, Names
+from headrace.core.dataflow.records import CellFlow, Names, PathTemplate
 from headrace.core.dataflow.sharing import SharedObjects
 from headrace.core.errors import UsageError
 
@@ -171,6 +172,7 @@ class _Builder:
         self.barrier: int | None = None
         self.shared = SharedObjects()
         self.constants: dict[str, str] = {}
+        self.files = FileUses()
         self.first_binding: dict[str, list[int]] = {}
         mentioned: set[str] = set()
         for position, flow in enumerate(flows):
@@ -216,7 +218,10 @@ class _Builder:
         self.shared.take(flow, self.holders.code)
         self.holders.take(flow, here)
         self._constants(flow, outputs)
-        paths = [*flow.file_reads, *(resolve_path(t, self.constants) for t in flow.path_templates)]
+        reads_files = self._paths(flow.file_reads, flow.path_templates)
+        writes_files = self._paths(flow.file_writes, flow.write_templates)
+        for upstream, kind, path in self.files.use(here, reads_files, writes_files):
+            self.edge(upstream, here, kind, path)
         self.links.append(
             CellLinks(
                 inputs=inputs,
@@ -225,9 +230,14 @@ class _Builder:
                 outputs=outputs,
                 mutates=frozenset(mutates),
                 deletes=frozenset(deletes),
-                file_reads=tuple(dict.fromkeys(p for p in paths if p is not None)),
+                file_reads=reads_files,
+                file_writes=writes_files,
             )
         )
+
+    def _paths(self, known: Sequence[str], templates: Sequence[PathTemplate]) -> tuple[str, ...]:
+        paths = [*known, *(resolve_path(t, self.constants) for t in templates)]
+        return tuple(dict.fromkeys(p for p in paths if p is not None))
 
     def last_write(self, name: str) -> int:
         written = self.names.get(name)

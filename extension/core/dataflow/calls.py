@@ -15,15 +15,20 @@ from headrace.core.dataflow.mutations import (
     CONSUMERS,
     CONTAINER_CLASSES,
     CONTAINER_METHODS,
+    DRAWING_METHODS,
+    DRAWN_ON,
     KEEPING_NOTHING,
     MUTATING_BUILTINS,
     MUTATING_FUNCTIONS,
+    MUTATING_METHODS,
     OUT_KEYWORDS,
+    PURE_PARTS,
     PURE_TWINS,
+    UFUNCS,
     mutates_receiver,
 )
 from headrace.core.dataflow.names import CALLEE, ROOT, VALUE
-from headrace.core.dataflow.objects import chain_root
+from headrace.core.dataflow.objects import chain_root, without_subscripts
 from headrace.core.dataflow.records import Argument, CallSite, Deferred
 
 
@@ -81,7 +86,7 @@ class CallWalker(CodeWalker):
         receiver = self.roots(func.value)
         if not module:
             inplace = any(k.arg == "inplace" and is_true(k.value) for k in node.keywords)
-            known = mutates_receiver(method) and not (method in PURE_TWINS and id(node) in self.used_values)
+            known = self._changes_receiver(node, func)
             if inplace or known:
                 self.mutate(receiver.itself, strong=inplace or not direct)
                 if method not in KEEPING_NOTHING:
@@ -98,6 +103,18 @@ class CallWalker(CodeWalker):
         self.changed_arguments(node, method, func.value)
         self.note_site(node, root or "", method, NOTHING if module else receiver)
 
+    def _changes_receiver(self, node: ast.Call, func: ast.Attribute) -> bool:
+        """Tell whether a method is known, by its name and how it is called, to change what it is called on."""
+        method = func.attr
+        if method in DRAWING_METHODS and method not in MUTATING_METHODS:
+            root = chain_root(without_subscripts(func.value))
+            return root is not None and DRAWN_ON.fullmatch(root) is not None
+        if isinstance(func.value, ast.Attribute) and func.value.attr in PURE_PARTS:
+            return False
+        if method == "eval":  # torch's; pandas' takes an expression
+            return not (node.args or node.keywords)
+        return mutates_receiver(method) and not (method in PURE_TWINS and id(node) in self.used_values)
+
     def changed_arguments(self, node: ast.Call, name: str, base: ast.AST | None) -> None:
         """Put on record the arguments that a known function changes (`random.shuffle(x)`, `out=x`)."""
         positions = MUTATING_FUNCTIONS.get(name)
@@ -107,10 +124,17 @@ class CallWalker(CodeWalker):
                     changed = self.roots(node.args[position])
                     self.mutate(changed.itself, strong=True)
                     self.share(changed, self.all_roots(a for i, a in enumerate(node.args) if i != position))
+        if name in UFUNCS and len(node.args) == 3 and isinstance(base, ast.Name) and self.is_module(base.id):
+            self.mutate(self.roots(node.args[2]).itself, strong=True)
+        for argument in node.args:
+            if isinstance(argument, ast.Attribute) and argument.attr in CONTAINER_METHODS:  # map(xs.append, ys)
+                self.mutate(self.roots(argument.value).itself, strong=False)
         for keyword in node.keywords:
             if keyword.arg in OUT_KEYWORDS:
                 self.mutate(self.roots(keyword.value).everything, strong=True)
-            elif keyword.arg == "inplace" and base is not None and is_true(keyword.value) and node.args:
+            elif (keyword.arg == "copy" and name == "nan_to_num" and not is_true(keyword.value) and node.args) or (
+                keyword.arg == "inplace" and base is not None and is_true(keyword.value) and node.args
+            ):
                 self.mutate(self.roots(node.args[0]).itself, strong=True)
 
     def note_site(self, node: ast.Call, callee: str, method: str | None, receiver: Roots) -> None:
@@ -178,7 +202,7 @@ class CallWalker(CodeWalker):
         for how, what in self.uses[start:]:
             if how == VALUE and isinstance(what, Deferred) and what.mutates_params:
                 given: list[ast.AST] = [*node.args, *(k.value for k in node.keywords)]
-                if isinstance(node.func, ast.Attribute):
+                if isinstance(node.func, ast.Attribute) and not self.is_module(chain_root(node.func) or ""):
                     given.append(node.func.value)
                 self.mutate(self.all_roots(given).everything, strong=True)
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from headrace.core.dataflow.joining import MOST_CODE, bounded
 from headrace.core.dataflow.keys import Inside, Key, Keys, outer_names, without_locals
 from headrace.core.dataflow.mutations import AMBIENT
 from headrace.core.dataflow.records import NONE, CallSite, CellFlow, Deferred, Names
@@ -178,10 +179,23 @@ class CodeHolders:
             else:
                 before = self.held.get(carry.target, ())
             if gained or before:
-                fresh[carry.target] = tuple({(id(h.deferred), h.eager): h for h in (*before, *gained)}.values())
+                fresh[carry.target] = _bounded((*before, *gained), here)
         for name in (*flow.surely_binds, *flow.surely_deletes):
             if self.held.pop(name, None) is not None:
                 self._judge = CallJudge(self.code)
         if fresh:
             self.held.update(fresh)
             self._judge = CallJudge(self.code)
+
+
+def _bounded(held: Iterable[Held], here: int) -> tuple[Held, ...]:
+    found = tuple({(id(h.deferred), h.eager): h for h in held}.values())
+    if len(found) <= MOST_CODE:
+        return found
+    eager = bounded(h.deferred for h in found if h.eager)
+    late = bounded(h.deferred for h in found if not h.eager)
+    origins = {(id(h.deferred), h.eager): h.origin for h in found}
+    return (
+        *(Held(d, origins.get((id(d), True), here), True) for d in eager),
+        *(Held(d, origins.get((id(d), False), here), False) for d in late),
+    )

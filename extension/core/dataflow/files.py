@@ -27,6 +27,12 @@ PATH_WRITERS: frozenset[str] = frozenset({"write_text", "write_bytes", "touch"})
 WRITERS: frozenset[str] = frozenset(
     {"save", "savez", "savez_compressed", "savetxt", "savefig", "imwrite", "imsave", "tofile"}
 )
+#: Those whose path or buffer, given by a name, is another thing afterwards: who reads it must come later.
+WRITERS_BY_NAME: frozenset[str] = frozenset(
+    "to_csv to_json to_excel to_parquet to_pickle to_feather to_hdf to_html to_latex to_markdown to_stata to_orc to_xml to_file "
+    "to_netcdf to_zarr write_csv write_parquet write_json write_excel write_ipc write_html write_image savefig savez savetxt "
+    "write_text write_bytes open".split()
+)
 #: Names of the parameter that holds the path.
 PATH_KEYWORDS: tuple[str, ...] = (
     *(
@@ -69,18 +75,20 @@ def note_files(walker: ExpressionWalker, node: ast.Call, name: str, base: ast.AS
         What the method is called on.
     """
     if base is not None and name in PATH_READERS | PATH_WRITERS:
-        _note(walker, base, reads=name in PATH_READERS)
+        _note(walker, base, name, reads=name in PATH_READERS)
     elif name == "open" and base is not None and not _is_module_open(walker, base):
-        _note(walker, base, reads=not _writes(node, 0))
+        _note(walker, base, name, reads=not _writes(node, 0))
     elif name in OPENERS:
-        _note(walker, _path_argument(node), reads=not _writes(node, 1))
+        _note(walker, _path_argument(node), name, reads=not _writes(node, 1))
     elif name in READERS or (name.startswith(("read_", "scan_")) and name not in _NOT_FILES):
-        _note(walker, _path_argument(node), reads=True)
+        _note(walker, _path_argument(node), name, reads=True)
     elif base is not None and (name in WRITERS or (name.startswith(("to_", "write_")) and name not in _NOT_WRITTEN)):
-        _note(walker, _path_argument(node), reads=False)
+        _note(walker, _path_argument(node), name, reads=False)
 
 
-def _note(walker: ExpressionWalker, node: ast.AST | None, *, reads: bool) -> None:
+def _note(walker: ExpressionWalker, node: ast.AST | None, name: str, *, reads: bool) -> None:
+    if not reads and isinstance(node, ast.Name) and name in WRITERS_BY_NAME:
+        walker.mutate(walker.roots(node).itself, strong=True)
     parts = path_parts(node) if node is not None else None
     if parts is not None and all(not is_name or walker.key(text) == text for text, is_name in parts):
         (walker.file_reads if reads else walker.file_writes).append(PathTemplate(parts=tuple(parts)))

@@ -83,8 +83,8 @@ class CellLinks:
         Those of `outputs` that it changes in place, through aliases and called functions too.
     deletes : frozenset of str
         Those of `outputs` that it may unbind.
-    file_reads : tuple of str
-        Paths of files that it reads, with those whose parts other cells define.
+    file_reads, file_writes : tuple of str
+        Paths of files that it reads and writes, with those whose parts other cells define.
     """
 
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -94,6 +94,7 @@ class CellLinks:
     mutates: Names = NONE
     deletes: Names = NONE
     file_reads: tuple[str, ...] = ()
+    file_writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ the mutating twin returns None.
 from __future__ import annotations
 
 import builtins
+import re
 
 #: Method → why it changes its receiver. Sources: the data models of Python's library, NumPy, pandas, scikit-learn, Keras, torch.
 MUTATING_METHODS: dict[str, str] = {
@@ -29,6 +30,7 @@ MUTATING_METHODS: dict[str, str] = {
     **dict.fromkeys(("put_nowait", "get_nowait", "task_done"), "changes a queue"),
     **dict.fromkeys(("set", "acquire", "release", "start", "stop", "cancel"), "changes a lock, event or thread"),
     **dict.fromkeys(("register", "unregister", "subscribe", "unsubscribe", "observe", "unobserve"), "keeps a callback"),
+    **dict.fromkeys(("to", "cuda", "cpu", "compile"), "moves or prepares a model"),
     **dict.fromkeys(("fit", "fit_transform", "fit_predict", "fit_resample", "partial_fit"), "trains a model"),
     **dict.fromkeys(("train", "backward", "step", "zero_grad", "load_state_dict", "load_weights"), "trains a model"),
     **dict.fromkeys(("seed", "setstate", "advance"), "sets a random state"),
@@ -70,7 +72,8 @@ KEEPING_NOTHING: frozenset[str] = frozenset(
 #: Methods whose namesake elsewhere returns a new object (pandas' `Series.add`, `Index.insert`, polars' `sort`, `str.partition`,
 #: PIL's `resize`): with a used value they are that namesake, since the mutating ones return None.
 PURE_TWINS: frozenset[str] = frozenset(
-    "append add insert sort clear reverse remove rotate resize partition subtract set rand choice update".split()
+    "append add insert sort clear reverse remove rotate resize partition subtract set rand choice update "
+    "to cuda cpu compile".split()
 )
 
 #: Families of mutating methods, by prefix (`set_title`, `add_node`, `remove_edge`, `register_hook`).
@@ -84,6 +87,7 @@ MUTATING_PREFIXES: tuple[str, ...] = (
     "register_",
     "update_",
     "clear_",
+    "on_",
 )
 
 #: … and what begins like them but returns a new object (pandas' and geopandas' vocabulary).
@@ -96,17 +100,33 @@ PURE_METHODS: frozenset[str] = frozenset(
 MUTATING_FUNCTIONS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("heappush", "heappop", "heapify", "heapreplace", "heappushpop"), (0,)),
     **dict.fromkeys(("insort", "insort_left", "insort_right"), (0,)),
-    **dict.fromkeys(("shuffle", "fill_diagonal", "copyto", "place", "putmask", "put_along_axis"), (0,)),
+    **dict.fromkeys(("shuffle", "fill_diagonal", "copyto", "put", "place", "putmask", "put_along_axis"), (0,)),
     **dict.fromkeys(("setattr", "delattr", "setitem", "delitem", "iadd", "ior", "next", "anext", "copyfileobj"), (0,)),
-    **dict.fromkeys(("dump",), (1,)),
+    **dict.fromkeys(("dump", "to_sql"), (1,)),
     **dict.fromkeys(("exhaust", "consume"), (0,)),
 }
+
+#: Functions of modules whose third argument by position is where they write: NumPy's ufuncs of two arguments (`np.add(a, b, c)`).
+UFUNCS: frozenset[str] = frozenset(
+    "add subtract multiply divide true_divide floor_divide power mod remainder maximum minimum matmul dot logical_and logical_or "
+    "bitwise_and bitwise_or hypot arctan2".split()
+)
 
 #: Functions of `MUTATING_FUNCTIONS` that are builtins: only these may stand without a module before them and be no import.
 MUTATING_BUILTINS: frozenset[str] = frozenset({"setattr", "delattr", "next", "anext"})
 
 #: Keywords that name an object to be written (`np.add(a, b, out=c)`, `print(…, file=f)`).
-OUT_KEYWORDS: frozenset[str] = frozenset({"out", "file", "dst"})
+OUT_KEYWORDS: frozenset[str] = frozenset({"out", "file", "dst", "ax"})
+
+#: Attributes whose methods give something new, whatever their names (`s.str.partition("-")`, `df.style.set_caption("t")`).
+PURE_PARTS: frozenset[str] = frozenset({"str", "dt", "style"})
+
+#: Methods that draw, where the object is called as one draws on: pandas has methods of the same names that change nothing.
+DRAWING_METHODS: frozenset[str] = frozenset(
+    "plot scatter bar barh hist hist2d boxplot violinplot pie stem step stackplot text table fill fill_betweenx contour pcolor "
+    "hexbin matshow quiver arrow vlines hlines loglog semilogx semilogy specgram grid axis margins tick_params clabel bar_label".split()
+)
+DRAWN_ON = re.compile(r"(sub)?(ax|axs|axes|axis|fig|figs|figure)\d*|(ax|axs|axes|fig)_\w+|\w+_(ax|axs|axes|fig)")
 
 #: Classes whose methods may be called through the class: `list.append(x, 1)` changes x.
 CONTAINER_CLASSES: frozenset[str] = frozenset(
@@ -134,14 +154,18 @@ SHARING_FUNCTIONS: frozenset[str] = frozenset(
 
 #: Functions whose result is an argument, a view of it, or an element of it.
 VIEWING_FUNCTIONS: frozenset[str] = frozenset(
-    "next anext vars asarray asanyarray atleast_1d atleast_2d ravel reshape transpose squeeze view memoryview getattr cast "
-    "min max reduce".split()
+    "next anext vars asarray asanyarray atleast_1d atleast_2d ravel reshape transpose squeeze swapaxes moveaxis expand_dims "
+    "broadcast_to diagonal view memoryview getattr cast min max reduce writer DictWriter".split()
 )
+
+#: Functions that give several parts of one whole: what is done to one shows in the others.
+WHOLES: frozenset[str] = frozenset({"subplots", "subplot_mosaic"})
 
 #: Methods whose result is the receiver, a view of it, or an element of it.
 SHARING_METHODS: frozenset[str] = frozenset(
     "items values keys get setdefault pop popitem popleft view reshape ravel transpose squeeze swapaxes asarray to_numpy "
-    "iterrows itertuples elements most_common __getitem__ __iter__ __enter__ fit train set_title".split()
+    "iterrows itertuples elements most_common __getitem__ __iter__ __enter__ fit train set_title cursor add_subplot add_axes gca "
+    "get_figure twinx twiny inset_axes create_group require_group create_dataset require_dataset".split()
 )
 
 #: Names every cell has without a definition: builtins, what IPython adds, and a module's own attributes.

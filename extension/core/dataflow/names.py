@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from headrace.core.dataflow.joining import bounded
 from headrace.core.dataflow.keys import (
     NOTHING,
     CallResult,
@@ -222,7 +223,7 @@ class NameWalker:
             code.extend(d for d in self.code.get(name, ()) if d.holds_code)
         if code:
             known = self.code.get(target, ()) if adds or self.depth or self.loops else ()
-            self.code[target] = tuple({id(d): d for d in (*known, *code)}.values())
+            self.code[target] = bounded((*known, *code))
             self._judge = None
         if own:
             self.carries.append(Carry(target=target, own=own, eager=False, handed=handed))
@@ -294,6 +295,7 @@ class NameWalker:
         found = NOTHING
         pending: list[tuple[Key, bool]] = [(call, False)]
         seen = set(pending)
+        known: set[tuple[str, str | None, bool]] = set()
         while pending:
             key, held = pending.pop()
             if not isinstance(key, CallResult):
@@ -301,7 +303,9 @@ class NameWalker:
             else:
                 roots = NOTHING if key.callee in self.here.sure else Roots(frozenset({key}), frozenset({key}))
                 code = self.code.get(key.callee)
-                given = results_of(key, code) if code else NOTHING
+                same = (key.callee, key.method, held)
+                given = results_of(key, code, given_only=same in known) if code else NOTHING
+                known.add(same)
                 further = {*((k, held) for k in given.itself), *((k, True) for k in given.inside)} - seen
                 seen |= further
                 pending.extend(further)

@@ -108,14 +108,17 @@ class ObjectWalker(NameWalker):
                 return NOTHING
             return self.result(call_result(key, None, NO_KEYS, self.all_roots(given).everything))
         if isinstance(func, ast.Attribute):
-            if func.attr in SHARING_METHODS:
+            root = chain_root(func)
+            of_module = root is not None and self.is_module(root) and self.key(root) == root
+            if func.attr in SHARING_METHODS and not of_module:
                 found = self.roots(func.value).element()
                 return found.joined(self.all_roots(node.args[1:])) if func.attr in ("get", "setdefault") else found
             if func.attr in VIEWING_FUNCTIONS:
                 return self.all_roots(given).element()
             if func.attr in SHARING_FUNCTIONS:
                 return self.all_roots(given).contained()
-            root = chain_root(func)
+            if func.attr == "copy" and given:  # copy.copy(x): a new object that holds the same ones
+                return Roots(NO_KEYS, self.all_roots(given).inside)
             key = self.key(root) if root is not None else (0, "")
             if isinstance(key, str) and not self.is_module(key) and not self.is_ambient(key):
                 receiver, handed = self.roots(func.value).everything, self.all_roots(given).everything
@@ -148,3 +151,10 @@ def chain_root(node: ast.AST) -> str | None:
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
+
+
+def without_subscripts(node: ast.AST) -> ast.AST:
+    """Return what attributes and indexes start from."""
+    while isinstance(node, (ast.Subscript, ast.Attribute)):
+        node = node.value
+    return node

@@ -228,6 +228,8 @@ class CellFlow:
         Names bound to literal paths or texts by the cell, for the templates of others.
     file_writes : tuple of str
         Literal paths of the files that the cell writes.
+    write_templates : tuple of PathTemplate
+        Paths of written files that need names of other cells.
     defines_functions : frozenset of str
         Names bound by `def` or to a lambda.
     defines_classes : frozenset of str
@@ -260,6 +262,7 @@ class CellFlow:
     path_templates: tuple[PathTemplate, ...] = ()
     path_constants: Mapping[str, str] = field(default_factory=dict)
     file_writes: tuple[str, ...] = ()
+    write_templates: tuple[PathTemplate, ...] = ()
     defines_functions: Names = NONE
     defines_classes: Names = NONE
     opaque: Names = NONE

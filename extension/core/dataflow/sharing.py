@@ -105,6 +105,7 @@ class SharedObjects:
         found = _Objects()
         pending = [(key, False) for key in keys]
         seen = set(pending)
+        known: set[tuple[str, str | None, bool]] = set()
         while pending:
             key, held = pending.pop()
             into = found.inside if held else found.itself
@@ -114,7 +115,9 @@ class SharedObjects:
                 if isinstance(key.key, str):
                     into |= self.inside(key.key)
             elif isinstance(key, CallResult):
-                given = results_of(key, code(key.callee))
+                call = (key.callee, key.method, held)
+                given = results_of(key, code(key.callee), given_only=call in known)
+                known.add(call)
                 further = {*((k, held) for k in given.itself), *((k, True) for k in given.inside)} - seen
                 seen |= further
                 pending.extend(further)
@@ -164,8 +167,11 @@ class SharedObjects:
                 self._set(name, self.itself(name) | objects, self.inside(name) | objects)
 
     def _spread(self, base: set[int], objects: set[int]) -> None:
+        objects = self._all(objects)
         for name in set().union(*(self._names[self._find(n)] for n in base)):
-            self._set(name, self.itself(name), self.inside(name) | objects)
+            inside = self.inside(name)
+            if not objects <= inside:
+                self._set(name, self.itself(name), inside | objects)
 
 
 class _Objects:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from headrace.core.dataflow.joining import ANY_PARAMETER
 from headrace.core.dataflow.keys import NO_KEYS, NOTHING, CallResult, Inside, Key, Keys, Roots, call_result
 from headrace.core.dataflow.records import CallSite, Deferred, Names
 
@@ -48,7 +49,10 @@ class CallJudge:
                 for argument in site.arguments:
                     hit = _params_at(argument.place, called, shift)
                     found |= _picked(argument.roots, hit, direct, deep)
-                    for param, method_name in called.self_calls:  # `def use(box): box.put(1)`: the box knows what that does
+                    for (
+                        param,
+                        method_name,
+                    ) in called.self_calls:  # `def use(box): box.put(1)`: the box knows what that does
                         if param in hit and self._changes_itself(argument.roots, method_name):
                             found |= argument.roots.everything
         for name in site.code:
@@ -95,8 +99,9 @@ class CallJudge:
                             deep.add(key.key[1])
                     elif type(key) is tuple and key[0] == deferred.scope:
                         direct.add(key[1])
-            if (direct, deep) != self._judged[number]:
-                self._judged[number] = frozenset(direct), frozenset(deep)
+            after = frozenset(direct), frozenset(deep)
+            if after != self._judged[number]:
+                self._judged[number] = after
                 waiting.update(callers.get(number, ()))
 
     def _callees(self, deferred: Deferred) -> Iterable[Deferred]:
@@ -124,6 +129,8 @@ def _picked(roots: Roots, params: Iterable[str], direct: Names, deep: Names) -> 
 
 def _params_at(place: int | str, called: Deferred, shift: int) -> tuple[str, ...]:
     """Return the parameters that an argument may land in."""
+    if called.spread == ANY_PARAMETER:
+        return (ANY_PARAMETER,)
     if isinstance(place, str):
         return (place,)
     if place < 0:
@@ -151,22 +158,39 @@ def _changes_self(method_name: str, code: Sequence[Deferred]) -> bool:
     return False
 
 
-def results_of(call: CallResult, code: Iterable[Deferred]) -> Roots:
-    """Return the objects that a call's value may be and hold, given the code that its callee holds."""
-    found = NOTHING
+def results_of(call: CallResult, code: Iterable[Deferred], *, given_only: bool = False) -> Roots:
+    """Return the objects that a call's value may be and hold.
+
+    Parameters
+    ----------
+    call : CallResult
+    code : iterable of Deferred
+        What its callee holds.
+    given_only : bool, default False
+        Whether what the code gives whatever it is given is known from another call of it.
+    """
+    itself: set[Key] = set()
+    inside: set[Key] = set()
     for deferred in code:
         if deferred.is_class and call.method is not None:
             method = deferred.methods.get(call.method)
             if method is not None:
-                given = call.receiver | call.given if method.returns_params else NO_KEYS
-                found = found.joined(Roots(method.returns | given, method.returns | given))
+                if not given_only:
+                    itself |= method.returns
+                if method.returns_params:
+                    itself |= call.receiver
+                    itself |= call.given
         elif deferred.is_class:
-            bases = frozenset(call_result(base, None, NO_KEYS, call.given) for base in deferred.bases)
-            found = found.joined(Roots(NO_KEYS, deferred.keeps | call.given | bases))
+            if not given_only:
+                inside |= deferred.keeps
+            inside |= call.given
+            inside.update(call_result(base, None, NO_KEYS, call.given) for base in deferred.bases)
         else:
-            given = call.given if deferred.returns_params or call.method is not None else NO_KEYS
-            found = found.joined(Roots(deferred.returns | given, deferred.returns | given))
-    return found
+            if not given_only:
+                itself |= deferred.returns
+            if deferred.returns_params or call.method is not None:
+                itself |= call.given
+    return Roots(frozenset(itself), frozenset(itself | inside)) if itself or inside else NOTHING
 
 
 def methods_changing_self(methods: dict[str, Deferred]) -> dict[str, Names]:
