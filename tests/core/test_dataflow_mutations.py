@@ -6,6 +6,7 @@ import copy
 import io
 import random
 from collections import Counter, deque
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -331,7 +332,7 @@ def looks_of(value: Any) -> Any:
 
 
 @pytest.mark.lab
-def test_the_tables_are_true_where_they_can_be_tried() -> None:
+def test_the_tables_are_true_where_they_can_be_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bisect
     import heapq
     import itertools
@@ -344,6 +345,7 @@ def test_the_tables_are_true_where_they_can_be_tried() -> None:
 
     tools = {"np": np, "pd": pd, "heapq": heapq, "bisect": bisect, "random": random, "json": json, "copy": copy}
     tools |= {"itertools": itertools, "operator": operator, "statistics": statistics}
+    monkeypatch.chdir(tmp_path)  # some write files
     tried = 0
     for source, names in (*rows(CHANGES), *rows(LOOKS)):
         space = objects() | tools
