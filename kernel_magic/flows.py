@@ -11,6 +11,7 @@ from headrace.core.errors import InvalidOption
 from headrace.core.states import StateType
 from headrace.kernel_magic.definition import FunctionDefinition, claim_name, importable
 from headrace.kernel_magic.engine.calls import call
+from headrace.kernel_magic.engine.drawn import DRAWING
 from headrace.kernel_magic.engine.live import LiveRun, current
 from headrace.kernel_magic.engine.outcome import Kind, Outcome
 from headrace.kernel_magic.engine.request import Request
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from headrace.kernel_magic.deploying import DeploymentPlan
     from headrace.kernel_magic.signatures import FlowArguments
+    from headrace.kernel_magic.sketch import Sketch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -150,6 +152,12 @@ class Flow(Generic[P, R]):
 
         `wait_for=[…]` names futures that must have completed first.
         """
+        if DRAWING.count:
+            from headrace.kernel_magic.sketch import stand_in
+
+            drawn = stand_in(self, args, kwargs, "call")
+            if drawn is not NotImplemented:
+                return drawn
         return_state = kwargs.pop("return_state", False)
         wait_for = kwargs.pop("wait_for", None)
         parameters = self._definition.bind(args, kwargs)
@@ -288,6 +296,32 @@ class Flow(Generic[P, R]):
         fields = {"resumed_from_id": run.id, "trigger": "retry"}
         chain_id = chain_of(here.store, run.id)
         return self._call(parameters, return_state=return_state, fields=fields, chain_id=chain_id)
+
+    def visualize(self, *args: P.args, **kwargs: P.kwargs) -> Sketch:
+        """Draw the graph of the tasks and flows that a call would make; no task runs, nothing is recorded.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for a call.
+
+        Returns
+        -------
+        Sketch
+            Drawn by notebooks; `.svg`, `.mermaid`, `str()`.
+
+        Raises
+        ------
+        UsageError
+            The body needs a real value: give it by `@task(viz_return_value=…)`.
+        """
+        from headrace.kernel_magic.sketch import draw
+
+        return draw(self, args, kwargs)
+
+    def generate_mermaid_graph(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the graph that `visualize` draws as Mermaid text."""
+        return self.visualize(*args, **kwargs).mermaid
 
     # ---------------------------------------------------------------- hooks
 

@@ -231,7 +231,7 @@ class TaskOptions(RunOptions):
     on_rollback, on_commit : iterable of callables
         Called with the transaction.
     viz_return_value : object or None
-        Accepted for Prefect's sake; graphs are drawn from what ran.
+        An example of what it returns, for `my_flow.visualize()`.
     """
 
     task_run_name: Any = None

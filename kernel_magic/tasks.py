@@ -14,6 +14,7 @@ from headrace.kernel_magic import resolve
 from headrace.kernel_magic.definition import FunctionDefinition, claim_name, importable
 from headrace.kernel_magic.engine.calls import call
 from headrace.kernel_magic.engine.deliver import deliver
+from headrace.kernel_magic.engine.drawn import DRAWING
 from headrace.kernel_magic.engine.live import LiveRun, current
 from headrace.kernel_magic.engine.sync import run_sync
 from headrace.kernel_magic.futures import FutureList, TaskFuture
@@ -154,6 +155,8 @@ class Task(Generic[P, R]):
 
         `wait_for=[…]` names futures that must have completed first.
         """
+        if DRAWING.count and (drawn := self._drawn(args, kwargs, "call")) is not NotImplemented:
+            return drawn
         return_state, wait_for = False, None
         if kwargs:
             return_state = kwargs.pop("return_state", False)
@@ -170,6 +173,11 @@ class Task(Generic[P, R]):
         run = LiveRun(definition, parent, parameters=parameters, name=name)
         body = functools.partial(self.fn, *args, **kwargs) if args or kwargs else self.fn
         return deliver(run, run_sync(run, body), return_state)
+
+    def _drawn(self, args: Any, kwargs: Any, how: str) -> Any:
+        from headrace.kernel_magic.sketch import stand_in
+
+        return stand_in(self, args, kwargs, how)
 
     def _run_name(self, parameters: Any) -> str | None:
         if any(isinstance(value, TaskFuture) for value in parameters.values()):
@@ -189,6 +197,8 @@ class Task(Generic[P, R]):
         `wait_for=[…]` names futures that must have completed first;
         `return_state=True` waits and returns the final state.
         """
+        if DRAWING.count and (drawn := self._drawn(args, kwargs, "submit")) is not NotImplemented:
+            return drawn
         return_state = kwargs.pop("return_state", False)
         wait_for = kwargs.pop("wait_for", None)
         parameters = self._definition.bind(args, kwargs)
@@ -243,6 +253,8 @@ class Task(Generic[P, R]):
         ------
         MappingLengthMismatch, MappingMissingIterable
         """
+        if DRAWING.count and (drawn := self._drawn(args, kwargs, "map")) is not NotImplemented:
+            return drawn
         from headrace.kernel_magic.mapping import calls_of
 
         return_state = kwargs.pop("return_state", False)

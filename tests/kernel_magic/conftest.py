@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
 from engine_help import Book
 
-#: Ray is an extra that the development environment does not bring: its test belongs to environments that have it.
-collect_ignore = [] if find_spec("ray") else ["test_ray.py"]
+#: The development environment brings Ray wherever that is made for.
+collect_ignore = ["test_ray.py"] if sys.platform == "win32" else []
 
 
 @pytest.fixture

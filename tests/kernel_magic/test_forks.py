@@ -15,6 +15,7 @@ import pytest
 from engine_help import Book, until
 
 from headrace import flow, task
+from headrace.store import housekeeping
 
 pytestmark = [
     pytest.mark.process,
@@ -147,3 +148,27 @@ def test_other_loggers_lines_belong_to_runs_where_a_setting_names_them(book: Boo
     settings = {"HEADRACE_LOGGING_EXTRA_LOGGERS": "library, other", "HEADRACE_LOGGING_LEVEL": "DEBUG"}
     subprocess.run([sys.executable, str(script)], check=True, timeout=60, env={**os.environ, **settings})
     assert book.lines(book.one("talks")) == ["from the library", "at debug"]
+
+
+WRITER = """
+from headrace import flow, task
+
+@task
+def note(n): return n
+
+@flow
+def writing(count): return [note(n) for n in range(count)]
+
+for _ in range(25): writing(20)
+"""
+
+
+def test_eight_processes_write_to_one_store_at_once_and_nothing_is_lost(book: Book, tmp_path: Path) -> None:
+    script = tmp_path / "writer.py"
+    script.write_text(WRITER)
+    command = [sys.executable, "-W", "error", str(script)]
+    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    assert [writer.communicate(timeout=120)[1] for writer in writers] == [""] * 8
+    assert [writer.returncode for writer in writers] == [0] * 8
+    assert book.store.runs.counts(since=0) == {"COMPLETED": 8 * 25}
+    assert housekeeping.info(book.store)["rows"]["runs"] == 8 * 25 * 21

@@ -140,7 +140,7 @@ def lanes() -> list[Lane]:
         pytest_lane("house", 30, "test_house"),
         pytest_lane("core", 50, "core", "cli"),
         pytest_lane("store", 75, "store", "contract"),
-        pytest_lane("kernel_magic", 150, "kernel_magic"),
+        pytest_lane("kernel_magic", 180, "kernel_magic"),
         pytest_lane("server", 70, "server", plugins=jupyter),
         pytest_lane("acceptance", 150, "acceptance", "binder"),
         pytest_lane("install", 60, "install"),
