@@ -24,6 +24,7 @@ from headrace.core.errors import StoreUnavailable
 DATABASE_URL = "HEADRACE_DATABASE_URL"
 DATA_DIR = "HEADRACE_DATA_DIR"
 HANDED = "HEADRACE_STORE_FILE"
+OWNER = "HEADRACE_OWNER"
 OUTPUT_CAPTURED = "HEADRACE_OUTPUT_CAPTURED"
 
 
@@ -263,8 +264,12 @@ def _refuse_foreign(path: Path) -> None:
 
 @lru_cache(maxsize=1)
 def user_name() -> str:
-    """Return the login name that owns this process's runs (`HEADRACE_OWNER` overrides it)."""
-    override = os.environ.get("HEADRACE_OWNER")
+    """Return the name that owns this process's runs: `HEADRACE_OWNER`, else the hub's name for the person, else the login.
+
+    In a hub's containers everybody has the same login: on a team's store it would make all runs everybody's, and each
+    person's worker would execute what the others asked for.
+    """
+    override = os.environ.get(OWNER) or os.environ.get("JUPYTERHUB_USER")
     if override:
         return override
     try:

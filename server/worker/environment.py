@@ -47,8 +47,15 @@ def clean_environment(source: Mapping[str, str] | None = None) -> dict[str, str]
 
 
 def store_variables(place: settings.StorePlace) -> dict[str, str]:
-    """Return the variables that make a child process find the same store."""
-    return {settings.DATABASE_URL: place.url, settings.DATA_DIR: str(place.data_dir)}
+    """Return the variables that make a child process find the same store, as the same person.
+
+    The hub's own variables are not handed on, its name for the person among them.
+    """
+    return {
+        settings.DATABASE_URL: place.url,
+        settings.DATA_DIR: str(place.data_dir),
+        settings.OWNER: settings.user_name(),
+    }
 
 
 def read_env_file(path: str) -> dict[str, str]:

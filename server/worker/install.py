@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.core.errors import HeadraceError, UsageError
-from headrace.core.settings import StorePlace, masked_url
+from headrace.core.settings import OWNER, StorePlace, masked_url
 from headrace.server.worker.environment import store_variables
 
 #: Marks our line in a crontab.
@@ -97,7 +97,7 @@ def install(place: StorePlace, *, pool: str) -> Installed:
     variables = {**store_variables(place), "PATH": os.environ.get("PATH", os.defpath)}
     if masked_url(place.url) != place.url:
         # A password must not stand in a unit file: the worker finds the store as every other process does.
-        variables = {"PATH": variables["PATH"]}
+        variables = {name: variables[name] for name in ("PATH", OWNER)}
     if way == "systemd":
         return _install_systemd(pool, variables)
     if way == "launchd":

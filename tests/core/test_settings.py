@@ -62,6 +62,28 @@ def test_a_yes_no_variable_is_read(place: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        pytest.param({"LOGNAME": "jovyan"}, "jovyan", id="the login"),
+        pytest.param(
+            {"LOGNAME": "jovyan", "JUPYTERHUB_USER": "ada"}, "ada", id="the hub's name, for logins are alike there"
+        ),
+        pytest.param({"JUPYTERHUB_USER": "ada", "HEADRACE_OWNER": "team"}, "team", id="what was said"),
+    ],
+)
+def test_runs_belong_to_a_person(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], name: str) -> None:
+    for each in ("HEADRACE_OWNER", "JUPYTERHUB_USER", "LOGNAME"):
+        monkeypatch.delenv(each, raising=False)
+    for each, value in variables.items():
+        monkeypatch.setenv(each, value)
+    settings.user_name.cache_clear()
+    try:
+        assert settings.user_name() == name
+    finally:
+        settings.user_name.cache_clear()
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("postgresql+psycopg://ada:hunter2@db/x", "postgresql+psycopg://ada:•••@db/x"),

@@ -334,6 +334,7 @@ def test_the_environment_of_a_run_has_no_token(store: Store, monkeypatch: pytest
     assert "canary" not in built.environment.values()
     assert built.environment["WANTED_X"] == "yes"
     assert built.environment["HEADRACE_DATABASE_URL"] == store.place.url
+    assert built.environment["HEADRACE_OWNER"] == user_name(), "the hub's name does not go along"
 
 
 def test_a_variable_file_is_read_and_a_bad_one_is_named(store: Store, tmp_path: Path) -> None:
