@@ -103,6 +103,8 @@ def _responses(route: Route) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "Done."}
     if route.path.endswith("/download"):
         done["content"] = {"text/plain": {}, "application/x-ndjson": {}}
+    elif route.path.endswith("/export"):
+        done["content"] = {"text/html": {}}
     elif route.status != 204:
         done["content"] = {"application/json": {"schema": {"type": "object"}}}
     found: dict[str, Any] = {str(route.status): done}

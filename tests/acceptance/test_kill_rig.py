@@ -19,6 +19,8 @@ def rig(*arguments: str) -> dict[str, Any]:
     done = subprocess.run([sys.executable, str(RIG), *arguments], capture_output=True, text=True, timeout=240)
     assert done.stdout, done.stderr
     verdict: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    # A trial in which no process ever worked would find no fault.
+    assert verdict["states"].get("COMPLETED", 0) >= verdict["runs"] / 4 > 0, verdict
     return verdict
 
 

@@ -24,13 +24,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH keeps a script's own folder out
 from kill_judge import INTERVAL, Verdict, judge, patiently
+from link_types import link
 
 STUB = Path(__file__).parent / "kill_stub.py"
 WORKERS = 2
 #: After the last kill everything must have ended within so many seconds.
 SETTLE_SECONDS = 60.0
-#: A worker that a failpoint does not kill within so many seconds is killed from outside.
-EDGE_SECONDS = 3.0
+#: A worker that a failpoint does not kill within so many seconds (where it would) is killed from outside.
+EDGE_SECONDS = 1.5
+KILLED_SECONDS = 60.0
 
 
 class Rig:
@@ -68,6 +70,8 @@ class Rig:
         os.environ["HEADRACE_DATA_DIR"] = str(folder)
         os.environ["HEADRACE_RUNTIME_DIR"] = str(folder / "runtime")
         os.environ.pop("HEADRACE_DATABASE_URL", None)
+        # The stub runs without `site`, so where Headrace is installed it would not be found.
+        os.environ["PYTHONPATH"] = str(link(into=folder / "code"))
         self.postgres = postgres
         if postgres:
             # What is acknowledged survives the death of the server: the tests' own setting gives that up for speed.
@@ -198,6 +202,20 @@ class Rig:
             time.sleep(self.chance.uniform(*pause))
             self.kill_one()
 
+    def work(self, runs: int) -> None:
+        """Kill nothing until so many runs have been executed.
+
+        It looks at their effects: a process that holds an SQLite file open must not fork others that use it.
+        """
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            self.reap()
+            while len(self.children) < self.workers:
+                self.fork()
+            if self.effects.exists() and len(self.effects.read_text().splitlines()) >= runs:
+                break
+            time.sleep(0.05)
+
     def settle(self) -> float:
         """Pause the schedules, let everything end, and return how long that took, seconds."""
         from headrace.core.errors import StoreError
@@ -257,7 +275,7 @@ def _work(effects: Path, points: str, broken: bool = False) -> None:
             str(run.attempt),
             str(effects),
         ]
-        environment = {**os.environ, "KILL_STUB_WORKER": str(os.getpid())}
+        environment = {**os.environ, "KILL_STUB_WORKER": str(os.getpid()), "KILL_STUB_FOLDER": str(folder)}
         return command.Command(arguments=words, cwd="/", environment=environment, folder=folder)
 
     worker = Worker(store, pool="default", owner=user_name(), limit=4, build=build)
@@ -314,12 +332,13 @@ def edges(folder: Path, points: str, *, rounds: int = 4, broken: bool = False) -
     try:
         for number in range(rounds):
             pid = rig.fork(points.format(n=number + 1))
-            deadline = time.monotonic() + EDGE_SECONDS
+            deadline = time.monotonic() + (KILLED_SECONDS if "=kill" in points else EDGE_SECONDS)
             while _lives(pid) and time.monotonic() < deadline:
                 time.sleep(0.02)
             if _lives(pid):
                 os.kill(pid, signal.SIGKILL)
             rig.kills += 1
+        rig.work(rig.count)
         rig.settle()
     finally:
         rig.stop()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from headrace.store import liveness
 
-#: So long waits a process without a worker for its double.
-GATE_SECONDS = 8.0
+#: So long waits a process that its worker has not noted for its double, seconds: it is started when the rig settles.
+GATE_SECONDS = 120.0
 FINAL = "('COMPLETED', 'FAILED', 'CANCELLED', 'CRASHED')"
 
 
@@ -35,19 +35,15 @@ def changed(database: str, statement: str, values: tuple[object, ...]) -> int:
 
 
 def wait_at_the_gate(folder: Path) -> None:
-    """Where this process's worker died, wait until another worker has started the attempt once more.
+    """Wait until the worker has noted this process, or, where it died before, until another has started the attempt once more.
 
     That is what a slow import comes to, without its luck.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / str(os.getpid())).touch()
-    worker = int(os.environ["KILL_STUB_WORKER"])
-    deadline = time.monotonic() + 0.5
-    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
-        try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            deadline, worker = time.monotonic() + GATE_SECONDS, os.getpid()
+    noted = Path(os.environ["KILL_STUB_FOLDER"]) / "process.json"
+    deadline = time.monotonic() + GATE_SECONDS
+    while not noted.exists() and len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
 
 

@@ -141,9 +141,9 @@ def lanes() -> list[Lane]:
         pytest_lane("core", 50, "core", "cli"),
         pytest_lane("store", 75, "store", "contract"),
         pytest_lane("kernel_magic", 180, "kernel_magic"),
-        pytest_lane("server", 70, "server", plugins=jupyter),
-        pytest_lane("acceptance", 150, "acceptance", "binder"),
-        pytest_lane("install", 60, "install"),
+        pytest_lane("server", 110, "server", plugins=jupyter),
+        pytest_lane("acceptance", 260, "acceptance", "binder"),
+        pytest_lane("install", 110, "install"),
         front_lane(),
         pytest_lane("browser", 130, "browser", plugins=(), needs=("chromium",), alone=True),
     ]

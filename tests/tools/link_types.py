@@ -13,20 +13,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def link(root: Path = ROOT) -> Path:
+def link(root: Path = ROOT, into: Path | None = None) -> Path:
     """Rebuild the tree of links.
 
     Parameters
     ----------
     root : Path, default the checkout that holds this file
         The folder with `extension/`, `kernel_magic/` and `server/`.
+    into : Path or None, default `.types` in the checkout
+        Where the tree is made; what is there goes.
 
     Returns
     -------
     Path
         The folder to put on `PYTHONPATH` or `mypy_path`.
     """
-    types = root / ".types"
+    types = into or root / ".types"
     package = types / "headrace"
     shutil.rmtree(types, ignore_errors=True)
     package.mkdir(parents=True)
