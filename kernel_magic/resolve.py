@@ -1,8 +1,8 @@
 """Finding futures, states and earlier results in arguments and returned values.
 
 Walks lists, tuples, sets, dicts, dataclasses and pydantic models; never a
-DataFrame, an array or a string. Of a large collection only the types are
-looked at first, so that a million numbers cost milliseconds.
+DataFrame, an array or a string. Of a large collection only the ends are looked
+at first, so that a million numbers or rows cost nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from headrace.core.errors import InvalidParameter
@@ -20,8 +21,8 @@ from headrace.kernel_magic.futures import TaskFuture, allow_failure, quote, unma
 
 #: Types that hold nothing.
 PLAIN: frozenset[type] = frozenset({int, float, str, bool, bytes, type(None), complex, bytearray})
-#: Collections longer than this are only searched if the types in their first and last entries call for it.
-SEARCHED = 100_000
+#: Collections longer than this are only searched if their first or last hundred entries hold something to find.
+SEARCHED = 20_000
 DEEPEST = 20
 #: So many results of one flow are remembered by identity, to draw edges for plain values.
 LINKS = 10_000
@@ -76,10 +77,22 @@ def _like(value: Any) -> type:
 
 
 def _worth_a_walk(value: Any) -> bool:
-    """Return whether a collection may hold something to find, without looking at each entry of a large one."""
-    if len(value) > SEARCHED and isinstance(value, list | tuple):
-        return not set(map(type, value[:100])) | set(map(type, value[-100:])) <= PLAIN
+    """Return whether a collection may hold something to find, without looking into each entry of a large one."""
+    if len(value) > SEARCHED:
+        ends = (value[:100], value[-100:]) if isinstance(value, list | tuple) else (islice(value, 200),)
+        return any(map(_holds_something, chain(*ends)))
     return not set(map(type, value)) <= PLAIN
+
+
+def _holds_something(value: Any) -> bool:
+    found: list[Any] = []
+
+    def leaf(something: Any) -> Any:
+        found.append(something)
+        return something
+
+    rebuild(value, leaf)
+    return bool(found)
 
 
 def _field_names(kind: type) -> tuple[str, ...]:

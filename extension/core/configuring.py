@@ -54,7 +54,9 @@ KNOWN: dict[str, Known] = {
     ),
     "max_depth": Known(kind=int, default=100, help="Runs inside runs, at most."),
     "retention_days": Known(
-        kind=float, default=0.0, help="`headrace db vacuum` deletes runs that ended so long ago; 0 keeps all."
+        kind=float,
+        default=0.0,
+        help="Workers and `headrace db vacuum` delete runs that ended so long ago; 0 keeps all.",
     ),
     "results_max_bytes": Known(
         kind=int, default=-1, help="Stored results together, at most; -1: 10 GB or a tenth of the disk."

@@ -7,15 +7,19 @@ else it changes that; schedules keep their place in time where they stay the sam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from headrace.core import settings
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import Conflict, NotFound, UsageError
 from headrace.core.launching import deployment_run
 from headrace.core.runs import Run
 from headrace.store import timetable
 from headrace.store.deployments import EDITABLE
+from headrace.store.housekeeping import old_roots
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -163,7 +167,8 @@ def set_paused(store: Store, deployment: Deployment, paused: bool, *, error: str
 
 
 def retain(store: Store, *, most: int = 200) -> int:
-    """Delete finished runs that their deployment's retention (`{runs?: int, days?: float}`) no longer keeps.
+    """Delete finished runs that their deployment's retention (`{runs?: int, days?: float}`) no longer keeps, and all
+    that are older than the setting `retention_days`.
 
     Parameters
     ----------
@@ -191,7 +196,13 @@ def retain(store: Store, *, most: int = 200) -> int:
                 continue
             deleted += 1
         if deleted >= most:
-            break
+            return deleted
+    everywhere = settings.number("RETENTION_DAYS", 0)
+    if everywhere > 0:
+        for run_id in islice(old_roots(store, older_than_days=everywhere), most - deleted):
+            with suppress(NotFound, Conflict):
+                store.runs.delete(run_id)
+                deleted += 1
     return deleted
 
 

@@ -86,7 +86,7 @@ def _never_awaited(outcome: Outcome, value: Any) -> Ending:
 
 
 def _said(state: State) -> str:
-    return f"{state.message or state.name}"
+    return (state.message or state.name).rstrip(".")
 
 
 def settle(run: LiveRun, outcome: Outcome) -> Outcome:

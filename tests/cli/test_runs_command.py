@@ -65,6 +65,17 @@ def test_limits_are_set_listed_and_deleted(data_dir: Path, capsys: pytest.Captur
     assert [each["name"] for each in as_json(capsys, "limit", "ls")] == ["db"]
 
 
+def test_old_runs_go_by_themselves_where_the_setting_says_so(failed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headrace.store.deploying import retain
+
+    assert retain(get_store()) == 0
+    monkeypatch.setenv("HEADRACE_RETENTION_DAYS", "1")
+    assert retain(get_store()) == 0
+    monkeypatch.setenv("HEADRACE_RETENTION_DAYS", "1e-9")
+    assert retain(get_store()) == 1
+    assert get_store().runs.page()[0] == []
+
+
 def test_storage_is_listed_by_flow_and_pruned(failed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     found = as_json(capsys, "storage", "ls")
     (use,) = found["used_by"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from engine_help import Book
 
-from headrace import flow, get_run_logger, stop, task
+from headrace import ThreadPoolTaskRunner, flow, get_run_logger, stop, task, wait
 from headrace.core.errors import (
     InvalidOption,
     InvalidParameter,
@@ -117,6 +117,27 @@ def test_retries_run_the_body_again_and_never_pass_through_a_terminal_state(book
     run = book.one("flaky")
     assert book.states(run) == ["Running", "AwaitingRetry", "Retrying", "AwaitingRetry", "Retrying", "Completed"]
     assert (run.attempt, run.max_attempts) == (3, 3)
+
+
+def test_a_retry_that_waits_leaves_its_place_to_others(book: Book) -> None:
+    order: list[str] = []
+
+    @task(retries=1, retry_delay_seconds=1)
+    def flaky() -> None:
+        order.append("flaky")
+        if len(order) == 1:
+            raise ValueError("once")
+
+    @task
+    def other() -> None:
+        order.append("other")
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def narrow() -> None:
+        wait([flaky.submit(), other.submit()])
+
+    narrow()
+    assert order == ["flaky", "other", "flaky"]
 
 
 def test_a_flow_is_retried_too(book: Book) -> None:

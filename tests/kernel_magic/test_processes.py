@@ -88,13 +88,15 @@ def test_functions_of_the_test_itself_travel_by_value(book: Book) -> None:
 def test_a_killed_process_is_a_retry_or_a_crash(book: Book, tmp_path: Path) -> None:
     @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
     def deadly() -> str:
-        crash = die.submit()
+        crash = die.with_options(on_crashed=[lambda _task, _run, state: told.append(state.name)]).submit()
         crash.wait()
         with pytest.raises(CrashedRun, match="SIGKILL"):
             crash.result()
         return die_once.submit(tmp_path / "mark").result()
 
+    told: list[str] = []
     assert deadly() == "alive"
+    assert told == ["Crashed"]
     assert book.one("die").state_name == "Crashed"
     assert book.states(book.one("die_once")) == ["Pending", "Running", "AwaitingRetry", "Retrying", "Completed"]
 

@@ -213,6 +213,23 @@ def test_what_holds_nothing_is_returned_as_it_is(value: Any) -> None:
     assert replaced(value) is value
 
 
+@pytest.mark.parametrize("make", [list, lambda rows: dict(enumerate(rows))], ids=["list", "dict"])
+def test_a_large_collection_is_not_walked_into(make: Any) -> None:
+    looked: list[int] = []
+
+    class Row:
+        __dataclass_fields__ = {"x": None}
+
+        @property
+        def x(self) -> int:
+            looked.append(1)
+            return 1
+
+    rows = make([Row() for _ in range(50_000)])
+    assert replaced(rows) is rows
+    assert len(looked) <= 200
+
+
 def test_models_are_copied_without_running_their_code_again() -> None:
     pydantic = pytest.importorskip("pydantic")
     made: list[int] = []
