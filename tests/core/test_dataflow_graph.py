@@ -128,6 +128,25 @@ CASES = [
         ["from headrace import task", "k = 1", "@task\ndef f():\n    return k", "y = f()"],
         "a-c b-d c-d",
     ),
+    (
+        "file-written-before-it-is-read",
+        [
+            "df = 1",
+            "import pandas as pd\npd.DataFrame(df).to_csv('out/x.csv')",
+            "import pandas as pd\ny = pd.read_csv('out//x.csv')",
+        ],
+        "a-b b-c",
+    ),
+    ("file-read-before-it-is-overwritten", ["a = open('x').read()", "b = open('x', 'w').write('')"], "a.b"),
+    ("file-of-a-pattern", ["f = open('data/a.csv', 'w')", "import glob\nnames = glob.glob('data/*.csv')"], "a-b"),
+    (
+        "path-written-by-name",
+        ["out = make_path()", "frame.to_csv(out)", "t = open(out).read()"],
+        "a-b b-c",
+    ),
+    ("figure-and-axes-are-one", ["fig, ax = plt.subplots()", "ax.plot(x)", "fig.savefig('a.png')"], "a-b b-c"),
+    ("cursor-and-connection-are-one", ["cur = con.cursor()", "cur.execute(q)", "t = read(con)"], "a-b b-c"),
+    ("view-made-by-a-module", ["a = [1]", "v = np.asarray(a)", "v[0] = 2", "print(a)"], "a-b a-c b-c c-d"),
     ("shell-assignment", ["x = 1", "files = get_ipython().getoutput('ls {x}')", "print(files)"], "a-b b-c"),
 ]
 
@@ -289,6 +308,33 @@ def test_paths_are_followed_through_names_of_other_cells() -> None:
 def test_a_flow_may_be_given_instead_of_a_source() -> None:
     graph = build_graph([CellInput(id="a", flow=analyse("x = 1")), CellInput(id="b", flow=analyse("y = x"))])
     assert edges(graph) == "a-b"
+
+
+def test_functions_that_call_each_other_on_many_ways_are_judged_once_each() -> None:
+    """There are 2**80 ways through these calls: who walks each does not come back."""
+    last = 80
+    cells = [f"def f{i}(x):\n    f{i + 1}(x)\n    f{i + 1}(x)\n    f0(x) if x else 0" for i in range(last)]
+    cells = [*cells, f"def f{last}(x):\n    x.append(1)", "xs = []", "f0(xs)", "print(xs)"]
+    graph = build_graph([CellInput(id=str(i), source=s) for i, s in enumerate(cells)])
+    assert graph.links[str(last + 2)].mutates == {"xs"}
+    assert analyse("\n".join(cells)).mutates == frozenset()
+    assert analyse("\n".join([*cells[: last + 1], "f0(ys)"])).mutates == {"ys"}
+
+
+def test_results_of_results_of_results_do_not_grow() -> None:
+    calls = "\n".join("x, y = f(x, y), g(y, x, f(x, x))" for _ in range(40))
+    flow = analyse(f"{calls}\nx.append(1)")
+    assert {"x", "y"} <= flow.reads
+    cells = [CellInput(id=str(i), source=f"x, y = f(x, y), g(y, x, f(x, {i}))") for i in range(60)]
+    cells = [CellInput(id="first", source="def f(a, b):\n    return [a, b]\ng = f\nx = y = []"), *cells]
+    assert len(build_graph(cells).upstream_closure(["59"])) == 61
+
+
+def test_an_object_with_hundreds_of_callbacks_is_no_trouble() -> None:
+    cells = ["class App:\n    def on(self, f):\n        self.fs.append(f)\napp = App()\nk = 1"]
+    cells += [f"app.on(lambda x: app.run(lambda y: x + y + k + {i}))" for i in range(150)]
+    graph = build_graph([CellInput(id=str(i), source=s) for i, s in enumerate([*cells, "k = 2", "app.run()"])])
+    assert "151" in {e.upstream for e in graph.upstream["152"]}
 
 
 def test_ten_thousand_cells_are_no_trouble() -> None:

@@ -134,6 +134,12 @@ def cell_magic(walker: CellWalker, name: str, line: str, body: str) -> None:
         return
     interpolated(walker, line)
     bound_by_magic(walker, name, line)
+    if name in ("writefile", "file") and line.split():
+        path = line.split()[-1].strip("\"'")
+        named = re.fullmatch(r"\{(\w+)\}", path)
+        if named is not None or not set(path) & set("{}$"):
+            part = (named.group(1), True) if named is not None else (path, False)
+            walker.file_writes.append(PathTemplate(parts=(part,)))
     if "sql" in name:
         for word in re.findall(r"(?<![:\w]):([A-Za-z_]\w*)|\{\{\s*([A-Za-z_]\w*)", body):
             walker.load_global(word[0] or word[1], soft=True)
