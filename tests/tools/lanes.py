@@ -138,7 +138,7 @@ def lanes() -> list[Lane]:
         lint_lane(),
         types_lane(),
         pytest_lane("house", 30, "test_house"),
-        pytest_lane("core", 50, "core", "cli"),
+        pytest_lane("core", 65, "core", "cli"),
         pytest_lane("store", 75, "store", "contract"),
         pytest_lane("kernel_magic", 180, "kernel_magic"),
         pytest_lane("server", 110, "server", plugins=jupyter),
