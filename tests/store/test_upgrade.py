@@ -6,7 +6,10 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -225,3 +228,30 @@ def test_a_damaged_file_is_a_store_error_and_is_never_begun_anew(
             except StoreError:
                 continue
         store.close()
+
+
+def test_a_death_in_the_middle_of_a_migration_leaves_the_old_schema(sqlite_url: str, data_dir: Path) -> None:
+    """One transaction: what is found afterwards is what was there before, and the next one goes through."""
+    database = Database(find_store(sqlite_url))
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE precious (x)")
+    database.close()
+    code = (
+        "from headrace.core.settings import find_store\n"
+        "from headrace.store.database import Database\n"
+        "from headrace.store.upgrade import _migrate\n"
+        f"_migrate(Database(find_store({sqlite_url!r})))\n"
+    )
+    for failpoint in ("during_migration=kill", "before_commit=kill"):
+        killed = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "HEADRACE_FAILPOINTS": failpoint}, timeout=60, check=False
+        )
+        assert killed.returncode == -signal.SIGKILL
+        with database.read() as connection:
+            assert inspect(connection).get_table_names() == ["precious"]
+        database.close()
+    _migrate(database)
+    assert schema_revision(database) == schema.SCHEMA_REVISION
+    with database.read() as connection:
+        assert "precious" in inspect(connection).get_table_names()
+    database.close()

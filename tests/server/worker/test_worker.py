@@ -334,6 +334,7 @@ def test_the_environment_of_a_run_has_no_token(store: Store, monkeypatch: pytest
     assert "canary" not in built.environment.values()
     assert built.environment["WANTED_X"] == "yes"
     assert built.environment["HEADRACE_DATABASE_URL"] == store.place.url
+    assert store.place.url not in " ".join(built.arguments), "everybody on the host can read a command line"
     assert built.environment["HEADRACE_OWNER"] == user_name(), "the hub's name does not go along"
 
 
