@@ -26,6 +26,21 @@ DATA_DIR = "HEADRACE_DATA_DIR"
 HANDED = "HEADRACE_STORE_FILE"
 OWNER = "HEADRACE_OWNER"
 OUTPUT_CAPTURED = "HEADRACE_OUTPUT_CAPTURED"
+#: What decides where Jupyter's folders are (jupyter_core.paths).
+_JUPYTER_LOOKS_AT = (
+    "HOME",
+    "USERPROFILE",
+    "APPDATA",
+    "PROGRAMDATA",
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_CONFIG_PATH",
+    "JUPYTER_NO_CONFIG",
+    "JUPYTER_PREFER_ENV_PATH",
+    "JUPYTER_PLATFORM_DIRS",
+    "XDG_CONFIG_HOME",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+)
 
 
 def _jupyter_dirs(kind: str) -> list[Path]:
@@ -60,9 +75,15 @@ def _configured(paths: tuple[str, ...]) -> tuple[dict[str, object], str]:
     return {}, ""
 
 
+@lru_cache(maxsize=8)
+def _config_path(_environment: tuple[str | None, ...]) -> tuple[str, ...]:
+    return tuple(str(p) for p in _jupyter_dirs("config"))
+
+
 def configuration() -> tuple[dict[str, object], str]:
     """Return the settings of the first `headrace.toml` on Jupyter's config path, and its path ("" if there is none)."""
-    return _configured(tuple(str(p) for p in _jupyter_dirs("config")))
+    # Jupyter looks at the file system for its path each time, and a cell asks several times.
+    return _configured(_config_path(tuple(map(os.environ.get, _JUPYTER_LOOKS_AT))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +307,7 @@ def config_file() -> Path:
 def forget_configuration() -> None:
     """Read `headrace.toml` again at the next question."""
     _configured.cache_clear()
+    _config_path.cache_clear()
 
 
 def _value(name: str) -> object | None:

@@ -99,6 +99,9 @@ class CellRunner:
         flow = self._flow(cell)
         try:
             self._session.background.wait_for(flow, cell)
+            self._session.lazy.load_for(flow)
+        except HeadraceError as error:
+            return self._refuse(result, error)
         except KeyboardInterrupt as interrupt:
             result.error_in_exec = interrupt
             self._shell.showtraceback((KeyboardInterrupt, interrupt, None), exception_only=True)

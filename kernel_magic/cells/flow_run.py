@@ -16,7 +16,7 @@ from headrace.core.drawing import SIGNS, duration_text, rough_duration
 from headrace.core.errors import FailedRun, HeadraceError, UsageError
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
-from headrace.kernel_magic.cells.keeping import find, identity, parts_of
+from headrace.kernel_magic.cells.keeping import find, find_large, identity, parts_of
 from headrace.kernel_magic.cells.live_view import LiveView, Row
 from headrace.kernel_magic.cells.notebook import Cell
 from headrace.kernel_magic.cells.routing import acting_for, goes_to_front
@@ -26,6 +26,7 @@ from headrace.kernel_magic.cells.tables import TextTable
 from headrace.kernel_magic.cells.values import put_back
 from headrace.kernel_magic.engine.live import LIVE
 from headrace.kernel_magic.results.hashing import UnhashableInput
+from headrace.kernel_magic.results.policies import key_of
 
 if TYPE_CHECKING:
     from headrace.kernel_magic.cells.session import CellSession
@@ -346,7 +347,8 @@ def restore(session: CellSession) -> list[tuple[str, str]]:
                 lost.add(cell_id)
             continue
         why = _restore_cell(session, store, view, cell_id, cell)
-        rows.append((cell.name, why or "restored"))
+        waits = not why and any(name in session.lazy.digests() for name in view.graph.flows[cell_id].binds)
+        rows.append((cell.name, why or ("restored when it is needed: it is large" if waits else "restored")))
         if why:
             lost.add(cell_id)
     return rows
@@ -360,6 +362,16 @@ def _restore_cell(session: CellSession, store: Any, view: FlowView, cell_id: str
         parts = parts_of(session, key, flow, cell.source, options, None)
     except UnhashableInput as error:
         return f"not restored: {error}"
+    large = find_large(store, key_of(parts))
+    if large is not None:
+        found, kept = large
+        digests, kept.names = kept.names, {}
+        put_back(kept, session.shell)
+        session.note_start(key_of_cell(cell), cell)
+        done = State(type=StateType.COMPLETED, name="Cached")
+        session.note_end(key_of_cell(cell), cell, found.run_id or "", flow, done, version=found.key)
+        session.lazy.add(cell.name, found, digests)
+        return ""
     decision = find(store, key, parts)
     if not decision.hit:
         return f"not restored: {decision.reason.removeprefix('missed: ')}"

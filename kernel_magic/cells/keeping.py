@@ -12,9 +12,8 @@ from headrace.core.cells import CellOptions
 from headrace.core.clock import instant
 from headrace.core.dataflow import CellFlow, normalise_source
 from headrace.core.settings import flag
+from headrace.kernel_magic.cells.lazy import LAZY_BYTES, outputs_key
 from headrace.kernel_magic.cells.values import CellValues, collect, culprits, put_back, show_again
-from headrace.kernel_magic.results import cache
-from headrace.kernel_magic.results.cache import CacheDecision
 from headrace.kernel_magic.results.hashing import UnhashableInput, digest
 from headrace.kernel_magic.results.policies import INPUTS, TASK_SOURCE, CachePolicy, KeyContext, key_of, parse_policy
 from headrace.kernel_magic.results.source import source_digest
@@ -22,6 +21,7 @@ from headrace.kernel_magic.results.source import source_digest
 if TYPE_CHECKING:
     from headrace.kernel_magic.cells.session import CellSession
     from headrace.kernel_magic.engine.live import LiveRun
+    from headrace.kernel_magic.results.cache import CacheDecision
 
 #: Outputs of a cell are saved without being asked for where that costs less than this part of its run time
 #: (DESIGN.md, "Continuing a run").
@@ -60,6 +60,7 @@ def parts_of(
             code[name] = source_digest(value)
         else:
             inputs[name] = value
+    waiting = session.lazy.digests()
     for path, mark in session.file_marks(flow, options).items():
         code[f"file {path}"] = mark
     policy = asked_policy(options) or CachePolicy()
@@ -70,6 +71,9 @@ def parts_of(
     for name, value in inputs.items():
         if name not in policy.excluded:
             found[f"input:{name}"] = session.digest(name, value)
+    for name in waiting.keys() & (flow.reads | flow.mutates | flow.augments):
+        if name not in policy.excluded and name not in namespace:
+            found[f"input:{name}"] = waiting[name]
     if "RUN_ID" in policy.parts:
         found["run"] = root_id or ""
     return found
@@ -115,6 +119,8 @@ class CellKeeper:
         return self.decision
 
     def _decide(self, run: LiveRun) -> CacheDecision:
+        from headrace.kernel_magic.results.cache import CacheDecision
+
         try:
             parts = parts_of(self._session, self._key, self._flow, self._source, self._options, run.chain_id)
         except UnhashableInput as error:
@@ -137,6 +143,8 @@ class CellKeeper:
 
     def keep(self, run: LiveRun, _value: Any, decision: CacheDecision | None) -> Mapping[str, Any]:
         """Store the outputs where that was asked for, or is cheap."""
+        from headrace.kernel_magic.results import cache
+
         options = self._options
         asked = asked_policy(options) is not None or bool(options.persist_result)
         if options.persist_result is False or decision is None or decision.key is None:
@@ -162,12 +170,33 @@ class CellKeeper:
             expiration_seconds=options.cache_expiration,
         )
         record["preview"] = ", ".join(values.names) or "no variables"
+        if "error" not in record and int(record.get("size_bytes") or 0) > LAZY_BYTES:
+            self._keep_digests(run, values, decision.key)
         if "error" in record:
             if not asked:
                 return {}
             which = ", ".join(culprits(values)) or "a value"
             record["error"] = f"{which} cannot be stored, so this cell runs again instead of being restored"
         return record
+
+    def _keep_digests(self, run: LiveRun, values: CellValues, key: str) -> None:
+        """Keep the digests of large outputs beside them, so that they need not be loaded to be known."""
+        from headrace.kernel_magic.results import cache
+
+        try:
+            digests = {name: digest(value, name=name) for name, value in values.names.items()}
+        except UnhashableInput:
+            return
+        name = f"{self._name} outputs"
+        cache.save(
+            run.session.store,
+            CellValues(names=digests, deleted=values.deleted, definitions=values.definitions),
+            key=outputs_key(key),
+            definition=name,
+            definition_key=outputs_key(self._key),
+            run_id=run.id,
+            notebook_path=self._session.notebook_path or None,
+        )
 
     def _changed_inputs(self, parts: Mapping[str, str]) -> list[str]:
         """Inputs whose content differs now: the cell changed them though its code does not show it."""
@@ -186,6 +215,7 @@ class CellKeeper:
 
 def find(store: Any, key: str, parts: Mapping[str, str], *, refresh: bool = False) -> CacheDecision:
     """Look stored outputs of a cell up by the parts of their key."""
+    from headrace.kernel_magic.results import cache
 
     class Ready(CachePolicy):
         def key_parts(self, _context: KeyContext) -> dict[str, str]:
@@ -193,6 +223,27 @@ def find(store: Any, key: str, parts: Mapping[str, str], *, refresh: bool = Fals
 
     context = KeyContext(definition_key=key, inputs={}, flow_parameters={})
     return cache.lookup(store, Ready(frozenset({"INPUTS"})), context, refresh=refresh)
+
+
+def find_large(store: Any, key: str) -> tuple[Any, CellValues] | None:
+    """Return the record of large stored outputs, and what is kept beside them: digests in the place of values.
+
+    None for small ones, or where nothing is beside them.
+    """
+    from headrace.kernel_magic.results.cache import open_result
+
+    found = store.results.find(key)
+    if found is None or found.size_bytes <= LAZY_BYTES:
+        return None
+    beside = store.results.find(outputs_key(key))
+    if beside is None or (found.expires_at is not None and found.expires_at <= store.clock.now_us()):
+        return None
+    try:
+        kept: CellValues = open_result(beside.storage, beside.serializer)
+        return found, kept
+    except Exception as error:
+        logging.getLogger("headrace.cells").debug("no digests of %s: %r", key, error)
+        return None
 
 
 def is_cheap(values: list[Any], run: LiveRun) -> bool:

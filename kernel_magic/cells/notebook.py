@@ -12,13 +12,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.cells import CellTask, find_task
 from headrace.core.errors import HeadraceError
 from headrace.core.settings import user_name
-from headrace.store import Store
-from headrace.store.documents import Document
+
+if TYPE_CHECKING:
+    from headrace.store import Store
+    from headrace.store.documents import Document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,10 @@ from headrace.core.settings import declare_kernel, find_store
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.background import Background
 from headrace.kernel_magic.cells.capture import CellOutputs, KernelTap, watch_streams
+from headrace.kernel_magic.cells.lazy import Lazy
 from headrace.kernel_magic.cells.notebook import Cell, Notebook, find_notebook, session_path
 from headrace.kernel_magic.cells.routing import REQUEST, goes_to_front
 from headrace.kernel_magic.cells.runners import CellRunners
-from headrace.store.documents import Document
 
 #: Names that IPython itself puts into a namespace.
 _IPYTHON_NAMES = frozenset(
@@ -99,6 +99,7 @@ class CellSession:
         #: Clients that put the outputs of cells into their own places, by their session ids.
         self.fronts: set[str] = set()
         self.runners = CellRunners(self)
+        self.lazy = Lazy(self)
         self.cell_runner: Any = None
         #: The notebook's cells as the client said them with its last `%flow`; None where it does not.
         self.live: list[dict[str, Any]] | None = None
@@ -222,6 +223,7 @@ class CellSession:
         """Find the document that this kernel's notebook is, or make it: its id stays when the file is renamed."""
         from headrace.kernel_magic.cells.notebook import read_file
         from headrace.kernel_magic.engine.session import session
+        from headrace.store.documents import Document
 
         here, path = session(), self.notebook_path
         if here.store is None or not path:
@@ -345,6 +347,8 @@ class CellSession:
         read: dict[str, str] = {}
         if flow is not None:
             read = {name: self.versions[name] for name in flow.reads if name in self.versions}
+            if self.lazy:
+                self.lazy.forget(flow.binds | flow.deletes)
             for name in flow.binds | flow.mutates | flow.deletes:
                 self.versions[name] = made
                 if run_id is None:

@@ -143,6 +143,7 @@ class SideBySide:
         from headrace.kernel_magic.cells.execution import CellAttempt, Shown
 
         key = key_of_cell(cell)
+        self._session.lazy.load_for(self._session.analyse(cell.source))
         self._session.note_start(key, cell)
         with acting_for(self._session, cell, apart=line):
             attempt = CellAttempt(
