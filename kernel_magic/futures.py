@@ -156,6 +156,12 @@ class TaskFuture(Generic[R]):
     def __repr__(self) -> str:
         return f"<TaskFuture {self.name} {self._now().name}>"
 
+    def _repr_html_(self) -> str:
+        from headrace.core.cards import card, state_words
+
+        state = self._now()
+        return card(f"task {self.name}", [("state", state_words(state.type.value, state.name)), ("why", state.message)])
+
 
 def wait_event(event: threading.Event, timeout: float | None) -> bool:
     """Wait for an event in slices, so that an interrupt of this thread is noticed."""

@@ -84,6 +84,11 @@ class Sketch:
     def _repr_svg_(self) -> str:
         return self.svg
 
+    def _ipython_display_(self) -> None:
+        from headrace.kernel_magic.cells.sketch_view import show
+
+        show(self)
+
 
 class Expected:
     """Stands for what a task returns, and for its future, while a flow is drawn."""

@@ -150,6 +150,26 @@ class Run:
             return None
         return max(0, self.ended_at - self.started_at) / 1_000_000
 
+    def __repr__(self) -> str:
+        return f"<Run {self.name} ({self.kind.value}) {self.state_name} {self.id}>"
+
+    def _repr_html_(self) -> str:
+        from headrace.core.cards import card, state_words
+        from headrace.core.drawing import duration_text
+
+        error = f"{self.error.get('type', '')}: {self.error.get('message', '')}" if self.error else ""
+        attempt = f"{self.attempt} of {self.max_attempts}" if self.max_attempts > 1 else ""
+        rows = [
+            ("state", state_words(self.state_type.value, self.state_name)),
+            ("why", self.state_message),
+            ("error", error),
+            ("time", duration_text(self.duration_seconds)),
+            ("attempt", attempt),
+            ("tags", ", ".join(self.tags)),
+            ("id", self.id),
+        ]
+        return card(f"{self.kind.value} {self.name}", rows)
+
 
 #: The columns of a run, in the order in which rows are written.
 RUN_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Run))

@@ -119,6 +119,18 @@ class State:
     data: Any = None
     run_id: str | None = None
 
+    def __repr__(self) -> str:
+        kind = "" if self.name == NAMES[self.type][0] else f", type={self.type.value}"
+        words = f", {self.message!r}" if self.message else ""
+        attempt = f", attempt={self.attempt}" if self.attempt > 1 else ""
+        return f"<State {self.name}{kind}{words}{attempt}>"
+
+    def _repr_html_(self) -> str:
+        from headrace.core.cards import card, state_words
+
+        attempt = str(self.attempt) if self.attempt > 1 else ""
+        return card(state_words(self.type.value, self.name), [("why", self.message), ("attempt", attempt)])
+
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", NAMES[self.type][0])

@@ -35,6 +35,7 @@ class FlowProgress:
     def __call__(self, run: LiveRun, begins: bool) -> None:
         """Open or close the view of a flow run."""
         try:
+            self._session.tell()
             if not begins:
                 view = self._views.pop(run.id, None)
                 if view is not None:
@@ -70,7 +71,11 @@ class FlowProgress:
             body = [(row.label, _counts(row)) for row in rows]
             return TextTable(("task", "state"), body, note=f"flow {name}: {run.state_name}")
 
-        return LiveView(self._session, name, lambda: task_rows(run.root.id, run.id), final)
+        def rows() -> list[Row]:
+            self._session.tell()  # pictures of the flow follow at the same pace
+            return task_rows(run.root.id, run.id)
+
+        return LiveView(self._session, name, rows, final)
 
 
 def _counts(row: Row) -> str:

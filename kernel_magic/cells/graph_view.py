@@ -11,10 +11,11 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from headrace.core.cards import card
 from headrace.core.drawing import Node, table_rows, to_svg, to_text
 from headrace.core.ids import new_id
 from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
@@ -96,14 +97,37 @@ def show_graph(session: CellSession, *, static: bool = False) -> FlowPicture | N
     static : bool, default False
         A picture only.
     """
-    picture = picture_of(session)
-    if static or session.kernel is None or not session.is_interactive:
+
+    def draw() -> FlowPicture:
+        return picture_of(session)
+
+    def facts(cell_id: str) -> str:
+        return _facts(session, cell_id)
+
+    return picture_of(session) if static else show_picture(session, draw, facts)
+
+
+def show_picture(
+    session: CellSession, draw: Callable[[], FlowPicture], facts: Callable[[str], str] | None = None
+) -> FlowPicture | None:
+    """Show a picture that follows what it shows; return it where nothing follows it, so that IPython shows it.
+
+    Parameters
+    ----------
+    session : CellSession
+    draw : callable -> FlowPicture
+        Draws it as things stand.
+    facts : callable(node id) -> HTML or None
+        What is known of a chosen node.
+    """
+    picture = draw()
+    if session.kernel is None or not session.is_interactive:
         return picture
     place = str(session.cell_metadata.get("cellId"))
     before = session.graphs.pop(place, None)
     if before is not None:
         before.close()
-    session.graphs[place] = GraphView(session, place, picture)
+    session.graphs[place] = GraphView(session, place, picture, draw, facts or (lambda _node: ""))
     return None
 
 
@@ -116,15 +140,24 @@ class GraphView:
     place : str
         The cell that shows it.
     picture : FlowPicture
+    draw : callable -> FlowPicture
+    facts : callable(node id) -> HTML
     """
 
-    def __init__(self, session: CellSession, place: str, picture: FlowPicture) -> None:
-        self._session, self._place = session, place
+    def __init__(
+        self,
+        session: CellSession,
+        place: str,
+        picture: FlowPicture,
+        draw: Callable[[], FlowPicture],
+        facts: Callable[[str], str],
+    ) -> None:
+        self._session, self._place, self._draw = session, place, draw
         self._display_id = new_id()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._shown = picture.svg
-        self._widget = _GraphWidget(session, place, picture) if shows_widgets(session) else None
+        self._widget = _GraphWidget(session, place, picture, facts) if shows_widgets(session) else None
         bundle: dict[str, Any] = picture.bundle()
         if self._widget is not None:
             bundle = {**bundle, **self._widget.bundle()}
@@ -143,7 +176,7 @@ class GraphView:
         with self._lock:
             self._timer = None
         try:
-            picture = picture_of(self._session)
+            picture = self._draw()
             if picture.svg == self._shown:
                 return
             self._shown = picture.svg
@@ -169,19 +202,19 @@ class GraphView:
             self._session.followers.remove(self._follow)
         if self._widget is not None:
             if leave_picture:
-                self._publish(dict(picture_of(self._session).bundle()))
+                self._publish(dict(self._draw().bundle()))
             self._widget.close()
 
 
 class _GraphWidget:
     """The graph as ipywidgets: the picture, a choice of cells, and what is known of the chosen one."""
 
-    def __init__(self, session: CellSession, place: str, picture: FlowPicture) -> None:
+    def __init__(self, session: CellSession, place: str, picture: FlowPicture, facts: Callable[[str], str]) -> None:
         import ipywidgets
 
         # The same cell shows the same model: its id stands in the notebook and must not change from run to run.
         name = hashlib.sha256(f"{session.document_key()}#{place}".encode()).hexdigest()[:32]
-        self._session = session
+        self._describe = facts
         self._picture = ipywidgets.HTML(picture.html)
         self._choice = ipywidgets.Dropdown(description="Cell", options=_choices(picture), value="")
         self._facts = ipywidgets.HTML()
@@ -206,30 +239,32 @@ class _GraphWidget:
         self._tell()
 
     def _tell(self) -> None:
-        cell_id = self._choice.value
-        view = view_flow(self._session, exact=True)
-        node = next((node for node in view.nodes if node.id == cell_id), None)
-        if node is None:
-            self._facts.value = ""
-            return
-        cell = view.cells[node.id]
-        last = self._session.last.get(key_of_cell(cell))
-        options = ", ".join(node.id and view.graph.labels[a] for a, b in view.edges if b == node.id)
-        rows = [
-            ("state", node.state_name or "not run"),
-            ("time", node.time),
-            ("after", options),
-            ("stale", view.stale.get(node.id, "")),
-        ]
-        text = "".join(f"<tr><th scope='row'>{k}</th><td>{escape(v)}</td></tr>" for k, v in rows if v)
-        lines = log_lines(last.run_id) if last is not None and last.run_id else []
-        log = f"<pre style='max-height:16em;overflow:auto'>{escape(chr(10).join(lines))}</pre>" if lines else ""
-        self._facts.value = f"<table>{text}</table>{log}"
+        chosen = str(self._choice.value or "")
+        self._facts.value = self._describe(chosen) if chosen else ""
 
     def close(self) -> None:
         """Close every widget."""
         for widget in (self._facts, self._choice, self._picture, self._box):
             widget.close()
+
+
+def _facts(session: CellSession, cell_id: str) -> str:
+    """Return what is known of a cell, as HTML."""
+    view = view_flow(session, exact=True)
+    node = next((node for node in view.nodes if node.id == cell_id), None)
+    if node is None:
+        return ""
+    last = session.last.get(key_of_cell(view.cells[cell_id]))
+    after = ", ".join(view.graph.labels[a] for a, b in view.edges if b == cell_id)
+    rows = [
+        ("state", node.state_name or "not run"),
+        ("time", node.time),
+        ("after", after),
+        ("stale", view.stale.get(cell_id, "")),
+    ]
+    lines = log_lines(last.run_id) if last is not None and last.run_id else []
+    log = f"<pre style='max-height:16em;overflow:auto'>{escape(chr(10).join(lines))}</pre>" if lines else ""
+    return card(node.label, rows) + log
 
 
 def _choices(picture: FlowPicture) -> list[tuple[str, str]]:

@@ -310,9 +310,10 @@ class CellSession:
         )
         if cell.task is not None:
             self.running[key] = SYSTEM_CLOCK.now_us()
-            self._tell()
+            self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Have pictures look again."""
         for follow in list(self.followers):
             follow()
 
@@ -362,6 +363,6 @@ class CellSession:
         if run_id is not None and cell.task is not None and cell.task.options.name:
             self.tasks[cell.task.options.name] = run_id
         if self.running.pop(key, None) is not None:
-            self._tell()
+            self.tell()
 
     _count = 0
