@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from headrace.core.cells import READERS
-from headrace.core.errors import HeadraceError
+from headrace.core.errors import HeadraceError, UsageError
 from headrace.kernel_magic.cells.execution import CellRunner
+from headrace.kernel_magic.cells.naming import complete_flow, complete_task
 from headrace.kernel_magic.cells.session import CellSession
 from headrace.kernel_magic.cells.transformer import TaskTransformer
 
@@ -63,7 +63,10 @@ class Loaded:
         shell.register_magic_function(self._cell_magic("flow"), "cell", "flow")
         shell.register_magic_function(FlowMagic(self.session).as_magic(), "line", "flow")
         shell.register_magic_function(HeadraceMagic(self.session).as_magic(), "line", "headrace")
-        shell.set_hook("complete_command", _complete_options, str_key="%%task")
+        for key in ("%%task", "%%flow"):
+            shell.set_hook("complete_command", complete_task, str_key=key)
+        shell.set_hook("complete_command", lambda _shell, event: complete_flow(self.session, event), str_key="%flow")
+        shell.set_hook("complete_command", _complete_headrace, str_key="%headrace")
 
     def _cell_magic(self, kind: str) -> Any:
         shell = self.shell
@@ -89,10 +92,10 @@ class Loaded:
         self.session.close()
 
 
-def _complete_options(_shell: Any, event: Any) -> list[str]:
-    """Complete the options of `%%task` with Tab."""
-    words = ["--" + name.replace("_", "-") for name in READERS]
-    return [word for word in words if word.startswith(event.symbol or "")]
+def _complete_headrace(_shell: Any, event: Any) -> list[str]:
+    from headrace.kernel_magic.cells.flow_magic import HeadraceMagic
+
+    return [word for word in HeadraceMagic.commands if word.startswith(event.symbol or "")]
 
 
 def load(shell: Any) -> None:
@@ -101,7 +104,14 @@ def load(shell: Any) -> None:
     Parameters
     ----------
     shell : InteractiveShell
+
+    Raises
+    ------
+    UsageError
+        There is no IPython.
     """
+    if shell is None:
+        raise UsageError("Headrace's magics need IPython or a notebook; in a script use @flow and @task.")
     if getattr(shell, _ATTRIBUTE, None) is None:
         setattr(shell, _ATTRIBUTE, Loaded(shell))
 

@@ -331,7 +331,7 @@ def split_magic(source: str) -> tuple[str, str, str] | None:
     """Return (kind, line, body) of a cell whose first line is our magic, None for any other cell."""
     first, newline, rest = source.partition("\n")
     match = _MAGIC.fullmatch(first)
-    if match is None:
+    if match is None or match[2].lstrip().startswith("?"):  # `%%task?` asks for help
         return None
     return match[1], match[2].strip(), newline + rest
 

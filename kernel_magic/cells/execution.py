@@ -24,8 +24,9 @@ from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.errors import HeadraceError, InvalidOption, StopSignal, StoreError, one_line
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.capture import CellOutputs
-from headrace.kernel_magic.cells.frames import hide_own_frames, own_traceback
+from headrace.kernel_magic.cells.frames import hide_own_frames, one_line_error, own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
+from headrace.kernel_magic.cells.naming import check_names
 from headrace.kernel_magic.cells.notebook import Cell
 from headrace.kernel_magic.cells.routing import REQUEST, show
 from headrace.kernel_magic.cells.transformer import task_of
@@ -94,6 +95,10 @@ class CellRunner:
         except HeadraceError as error:
             return self._refuse(result, error)
         cell = self._cell(source, metadata, task)
+        try:
+            check_names(self._session, cell)
+        except HeadraceError as error:
+            return self._refuse(result, error)
         key = cell.id or (f"task:{cell.name}" if task is not None and task.options.name else _digest(source))
         self._session.note_start(key, cell)
         flow = self._flow(cell)
@@ -282,9 +287,16 @@ class CellAttempt:
         self._attempts += 1
         self._result.error_in_exec = self._result.error_before_exec = None
         skip_if = self._task.options.skip_if
-        if skip_if is not None and eval(skip_if, self._shell.user_global_ns, self._shell.user_ns):  # noqa: S307
+        if skip_if is not None and self._is_true(skip_if):
             raise StopSignal(f"--skip-if {skip_if}")
         self._runner.held[threading.get_ident()] = self._held
+
+    def _is_true(self, expression: str) -> bool:
+        try:
+            return bool(eval(expression, self._shell.user_global_ns, self._shell.user_ns))  # noqa: S307
+        except Exception as error:
+            text = f"{self._cell.name}: --skip-if {expression}: {type(error).__name__}: {one_line(error)}"
+            raise one_line_error(InvalidOption(text, field="skip_if")) from None
 
     def _after(self) -> Any:
         error = self._result.error_in_exec or self._result.error_before_exec
@@ -364,6 +376,8 @@ class CellAttempt:
                 self._shell._showtraceback(args[0][0], args[0][1], lines)
             else:
                 self._shell.showtraceback(*args, **kwargs)
+        elif error is not None and hasattr(error, "headrace_lines"):
+            self._shell._showtraceback(type(error), error, error.headrace_lines)
         elif error is not None:
             self._shell.showtraceback((type(error), error, error.__traceback__))
 

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.cells.session import CellSession
 
 
+#: Subcommand → its options.
+FLOW_OPTIONS = {
+    "run": ("from", "only", "force", "keep-going", "parallel", "runner"),
+    "status": ("times",),
+    "graph": ("static",),
+}
+
+
 class _Subcommands:
     """A line magic whose first word chooses what it does.
 

@@ -50,3 +50,9 @@ def own_traceback(trace: types.TracebackType | None) -> types.TracebackType | No
     while found is not None and is_ours(found.tb_frame.f_code.co_filename):
         found = found.tb_next
     return found or trace
+
+
+def one_line_error(error: Exception) -> Exception:
+    """Have an error shown in one line, wherever it is raised: it is about an option, not about the cell's code."""
+    error.headrace_lines = [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
+    return error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import HeadraceError, InvalidOption, InvalidParameter
 from headrace.kernel_magic.cells.elsewhere import CellCall, Returned, compute
+from headrace.kernel_magic.cells.frames import one_line_error
 from headrace.kernel_magic.cells.values import put_back
 from headrace.kernel_magic.engine.live import LiveRun
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised
@@ -119,7 +120,7 @@ class CellRunners:
         return outcome
 
 
-def _does_not_travel(run: LiveRun, call: CellCall, where: str) -> InvalidParameter:
+def _does_not_travel(run: LiveRun, call: CellCall, where: str) -> Exception:
     """Return an error of one line that names the inputs which cannot be pickled."""
     import cloudpickle
 
@@ -129,12 +130,12 @@ def _does_not_travel(run: LiveRun, call: CellCall, where: str) -> InvalidParamet
             cloudpickle.dumps(value)
         except Exception:
             found.append(f"{name} (a {type(value).__name__})")
-    error = InvalidParameter(
-        f"{run.name}: {', '.join(found) or 'an input'} cannot be sent to another process; "
-        f"make it in the cell itself, or use --runner threads instead of {where}."
+    return one_line_error(
+        InvalidParameter(
+            f"{run.name}: {', '.join(found) or 'an input'} cannot be sent to another process; "
+            f"make it in the cell itself, or use --runner threads instead of {where}."
+        )
     )
-    error.headrace_lines = [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
-    return error
 
 
 class _Compute:

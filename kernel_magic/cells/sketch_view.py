@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.runs import RunFilter
 from headrace.kernel_magic.cells.flow_progress import task_rows
@@ -44,7 +44,7 @@ def picture_of(sketch: Sketch) -> FlowPicture:
 def show(sketch: Sketch) -> None:
     """Show a drawn flow in the notebook or terminal of this process."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell: Any = ipython.get_ipython() if ipython is not None else None
     loaded = getattr(shell, "_headrace", None)
     picture = picture_of(sketch) if loaded is None else show_picture(loaded.session, lambda: picture_of(sketch))
     if picture is not None:
