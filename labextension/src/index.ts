@@ -92,7 +92,21 @@ const plugin: JupyterFrontEndPlugin<void> = {
         palette?.addItem({ command, category: 'Headrace' });
       }
     }
-    launcher?.add({ command: COMMANDS.home, category: trans.__('Other'), rank: 20, args: { isLauncher: true } });
+    const category = trans.__('Headrace');
+    launcher?.add({ command: COMMANDS.home, category, rank: 20, args: { isLauncher: true } });
+    launcher?.add({ command: COMMANDS.run, category, rank: 21, args: { from: 'launcher' } });
+    launcher?.add({ command: COMMANDS.schedule, category, rank: 22, args: { from: 'launcher' } });
+    // The page was installed, the server has not loaded its part: nothing here can work until it is restarted.
+    let said = false;
+    manager.troubleChanged.connect((_, trouble) => {
+      if (trouble?.kind === 'absent' && !said) {
+        said = true;
+        host.notify(
+          'warning',
+          trans.__('Headrace is installed, but this Jupyter server has not loaded it. Restart the server to use it.')
+        );
+      }
+    });
 
     void app.restored.then(async () => {
       const loaded = await settings?.load(PLUGIN_ID).catch(() => null);
@@ -100,6 +114,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       loaded?.changed.connect(follow);
       follow();
       manager.start();
+      // Lab's start does not pay for the views; but a server that goes later must not take them along.
+      window.setTimeout(() => {
+        void Promise.all([import('./view/sidebar'), import('./view/place'), import('./dialogs/open')]).catch(() => {
+          // They are asked for again when they are needed.
+        });
+      }, 2000);
     });
   }
 };

@@ -38,8 +38,10 @@ export type Place =
 
 /** What a file can be asked for: a dialog that makes a run or a schedule of it. */
 export interface IDialogRequest {
-  kind: 'run' | 'schedule';
+  kind: 'run' | 'schedule' | 'answer';
   path: string;
+  /** The run that waits for an answer. */
+  run?: IRun;
   /** Values to begin with, for a re-run with edited parameters. */
   parameters?: Record<string, unknown>;
   /** Set when a run is to be repeated instead of a new one made of the file. */

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,9 @@ def notebook_spec(run: Run, launch: Mapping[str, Any], source: str) -> dict[str,
     if source != run.notebook_path and not spec["output_path"] and run.notebook_path:
         stem = run.notebook_path.removesuffix(".ipynb")
         spec["output_path"] = f"{stem}-runs/{run.id}.ipynb"
+        # A folder that was named is expected to be there; this one nobody has named. Refused later where it cannot be.
+        with suppress(OSError):
+            os.makedirs(f"{stem}-runs", exist_ok=True)
     return {name: value for name, value in spec.items() if value not in (None, (), [], {})}
 
 

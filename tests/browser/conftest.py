@@ -69,6 +69,8 @@ class Lab:
             "JUPYTER_DATA_DIR": str(folder / "data"),
             "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
             "HEADRACE_DATA_DIR": str(self.data),
+            # Hooks of the tests' own web server are called.
+            "HEADRACE_NOTIFY_PRIVATE": "1",
         }
         if DIST.exists():
             place = folder / "path" / "labextensions"
@@ -168,8 +170,8 @@ def opened(lab: Lab, page: Any) -> Iterator[Any]:
 
     def hear(message: Any) -> None:
         gone = "net::ERR" in message.text or "WebSocket connection" in message.text  # while the server is killed
-        # The browser itself reports each 422, a form's usual answer while one types.
-        gone = gone or "status of 422" in message.text
+        # The browser itself reports each 422, a form's usual answer while one types, and each 409, a refusal with words.
+        gone = gone or "status of 422" in message.text or "status of 409" in message.text
         if (
             message.type in ("error", "warning")
             and not gone

@@ -145,5 +145,5 @@ def lanes() -> list[Lane]:
         pytest_lane("acceptance", 260, "acceptance", "binder"),
         pytest_lane("install", 110, "install"),
         front_lane(),
-        pytest_lane("browser", 130, "browser", plugins=(), needs=("chromium",), alone=True),
+        pytest_lane("browser", 200, "browser", plugins=(), needs=("chromium",), alone=True),
     ]

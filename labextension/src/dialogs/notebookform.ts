@@ -3,7 +3,7 @@ import * as React from 'react';
 import { fieldKind, parse, written, type Parsed } from '../pure/parse';
 import type { IDialogRequest } from '../tokens';
 import { Refused, sentence } from '../wire/errors';
-import type { IInspection, IKernelSpec, IParameter } from '../wire/words';
+import type { IInspection, IKernelSpec, INotifyRule, IParameter } from '../wire/words';
 import { useServices } from '../view/context';
 
 export interface IOptions {
@@ -11,7 +11,101 @@ export interface IOptions {
   outputPath: string;
   name: string;
   retries: string;
+  retryDelay: string;
   timeoutMinutes: string;
+  cellTimeoutMinutes: string;
+  tags: string;
+  /** Of a schedule's deployment only; empty and the first of each list are its defaults. */
+  source: string;
+  overlap: string;
+  catchUp: string;
+  graceMinutes: string;
+  concurrency: string;
+  envFile: string;
+  notify: INotifyRule[];
+}
+
+const NO_OPTIONS: IOptions = {
+  kernelName: '',
+  outputPath: '',
+  name: '',
+  retries: '',
+  retryDelay: '',
+  timeoutMinutes: '',
+  cellTimeoutMinutes: '',
+  tags: '',
+  source: 'live',
+  overlap: 'skip',
+  catchUp: 'latest',
+  graceMinutes: '',
+  concurrency: '',
+  envFile: '',
+  notify: []
+};
+
+/** What a request says under which name: texts, whole numbers, numbers with their factor; left out where they say nothing. */
+const TEXTS = [
+  ['kernelName', 'kernel_name', ''],
+  ['outputPath', 'output_path', ''],
+  ['name', 'name', ''],
+  ['source', 'source', 'live'],
+  ['overlap', 'overlap', 'skip'],
+  ['catchUp', 'catch_up', 'latest'],
+  ['envFile', 'env_file', '']
+] as const;
+const WHOLE = [
+  ['retries', 'retries'],
+  ['concurrency', 'concurrency_limit']
+] as const;
+const NUMBERS = [
+  ['retryDelay', 'retry_delay_seconds', 1],
+  ['timeoutMinutes', 'timeout_seconds', 60],
+  ['cellTimeoutMinutes', 'cell_timeout_seconds', 60],
+  ['graceMinutes', 'grace_seconds', 60]
+] as const;
+
+/** The options' part of a request's body. */
+export function optionsBody(options: IOptions): Record<string, unknown> {
+  const body: Record<string, unknown> = {};
+  for (const [option, field, usual] of TEXTS) {
+    if (options[option].trim() !== usual) {
+      body[field] = options[option].trim();
+    }
+  }
+  for (const [option, field] of WHOLE) {
+    if (options[option].trim()) {
+      body[field] = Number(options[option]);
+    }
+  }
+  for (const [option, field, factor] of NUMBERS) {
+    if (options[option].trim()) {
+      body[field] = Number(options[option]) * factor;
+    }
+  }
+  const tags = options.tags.split(',').map(tag => tag.trim());
+  if (tags.some(Boolean)) {
+    body.tags = tags.filter(Boolean);
+  }
+  if (options.notify.length) {
+    body.notify = options.notify.map(({ events, to }) => ({ events, to: to.trim() }));
+  }
+  return body;
+}
+
+/** Which options cannot be sent as they stand. */
+export function wrongOptions(options: IOptions): Partial<Record<keyof IOptions, 'whole' | 'number'>> {
+  const wrong: Partial<Record<keyof IOptions, 'whole' | 'number'>> = {};
+  WHOLE.forEach(([option]) => {
+    if (options[option].trim() && !/^\d+$/.test(options[option].trim())) {
+      wrong[option] = 'whole';
+    }
+  });
+  NUMBERS.forEach(([option]) => {
+    if (options[option].trim() && !/^\d+(\.\d+)?$/.test(options[option].trim())) {
+      wrong[option] = 'number';
+    }
+  });
+  return wrong;
 }
 
 export interface INotebookForm {
@@ -19,12 +113,15 @@ export interface INotebookForm {
   kernels: IKernelSpec[];
   /** Why the notebook cannot be asked for its parameters. */
   problem: string | null;
+  retry: () => void;
   values: Record<string, string>;
   setValue: (name: string, value: string) => void;
   parsed: Record<string, Parsed>;
   valid: boolean;
   options: IOptions;
   setOption: (change: Partial<IOptions>) => void;
+  /** What is wrong with an option, in words. */
+  wrong: Partial<Record<keyof IOptions, string>>;
   /** What the server said of fields, by name. */
   refused: Record<string, string>;
   /** What it said that belongs to no field. */
@@ -55,7 +152,8 @@ export function changedValues(parameters: IParameter[], parsed: Record<string, P
 }
 
 export function useNotebookForm(request: IDialogRequest): INotebookForm {
-  const { manager } = useServices();
+  const { manager, host } = useServices();
+  const { trans } = host;
   const [inspection, setInspection] = React.useState<IInspection | null>(null);
   const [kernels, setKernels] = React.useState<IKernelSpec[]>([]);
   const [problem, setProblem] = React.useState<string | null>(null);
@@ -63,16 +161,12 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
   const [refused, setRefused] = React.useState<Record<string, string>>({});
   const [general, setGeneral] = React.useState<string | null>(null);
   const [busy, setBusy] = React.useState(false);
-  const [options, setOptions] = React.useState<IOptions>({
-    kernelName: '',
-    outputPath: '',
-    name: '',
-    retries: '',
-    timeoutMinutes: ''
-  });
+  const [options, setOptions] = React.useState<IOptions>(NO_OPTIONS);
+  const [round, setRound] = React.useState(0);
 
   React.useEffect(() => {
     let current = true;
+    setProblem(null);
     const { api } = manager;
     api.inspect(request.path).then(
       found => {
@@ -82,7 +176,17 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
           setValues(Object.fromEntries(found.parameters.map(each => [each.name, start(each, given)])));
         }
       },
-      error => current && setProblem(sentence(error))
+      error => {
+        if (current) {
+          // Not our words: no part of Headrace has answered.
+          const absent = error instanceof Refused && error.status === 404 && !error.reason;
+          setProblem(
+            absent
+              ? trans.__('The Headrace server extension is not running here. Restart the Jupyter server to load it.')
+              : sentence(error)
+          );
+        }
+      }
     );
     api.kernelspecs().then(
       found => current && setKernels(found.kernelspecs),
@@ -91,40 +195,25 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
     return () => {
       current = false;
     };
-  }, [manager, request]);
+  }, [manager, request, round, trans]);
 
   const parameters = inspection?.parameters ?? [];
   const parsed = Object.fromEntries(
     parameters.map(each => [each.name, parse(values[each.name] ?? '', fieldKind(each), each)])
   );
-  const whole = (text: string) => !text.trim() || /^\d+$/.test(text.trim());
-  const minutes = Number(options.timeoutMinutes);
-  const valid =
-    !!inspection &&
-    Object.values(parsed).every(each => each.ok) &&
-    whole(options.retries) &&
-    (!options.timeoutMinutes.trim() || minutes > 0);
+  const wrong = Object.fromEntries(
+    Object.entries(wrongOptions(options)).map(([option, kind]) => [
+      option,
+      kind === 'whole' ? trans.__('A whole number is needed.') : trans.__('A number is needed.')
+    ])
+  );
+  const valid = !!inspection && Object.values(parsed).every(each => each.ok) && !Object.keys(wrong).length;
 
   const submit = async (send: (body: Record<string, unknown>) => Promise<void>) => {
     setBusy(true);
     setRefused({});
     setGeneral(null);
-    const body: Record<string, unknown> = { notebook: request.path, parameters: changedValues(parameters, parsed) };
-    if (options.kernelName) {
-      body.kernel_name = options.kernelName;
-    }
-    if (options.outputPath.trim()) {
-      body.output_path = options.outputPath.trim();
-    }
-    if (options.name.trim()) {
-      body.name = options.name.trim();
-    }
-    if (options.retries.trim()) {
-      body.retries = Number(options.retries);
-    }
-    if (minutes > 0) {
-      body.timeout_seconds = minutes * 60;
-    }
+    const body = { notebook: request.path, parameters: changedValues(parameters, parsed), ...optionsBody(options) };
     try {
       await send(body);
     } catch (error) {
@@ -147,6 +236,7 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
     inspection,
     kernels,
     problem,
+    retry: () => setRound(old => old + 1),
     values,
     setValue: (name, value) => {
       setValues(old => ({ ...old, [name]: value }));
@@ -156,6 +246,7 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
     valid,
     options,
     setOption: change => setOptions(old => ({ ...old, ...change })),
+    wrong,
     refused,
     general,
     busy,
@@ -163,12 +254,12 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
   };
 }
 
-const FIELDS = [
-  'kernel_name',
-  'output_path',
-  'name',
-  'retries',
-  'timeout_seconds',
+const FIELDS: string[] = [
+  ...TEXTS.map(([, field]) => field),
+  ...WHOLE.map(([, field]) => field),
+  ...NUMBERS.map(([, field]) => field),
+  'tags',
+  'notify',
   'cron',
   'interval_seconds',
   'rrule',

@@ -4,6 +4,7 @@ import * as React from 'react';
 import { createRoot } from 'react-dom/client';
 import type { IDialogRequest, IQuestion, IServices } from '../tokens';
 import { ServicesProvider } from '../view/context';
+import { AnswerDialog } from './answer';
 import { RunDialog } from './run';
 import { ScheduleDialog } from './schedule';
 import { DialogShell } from './shell';
@@ -21,6 +22,13 @@ export function mount(services: IServices, draw: (close: () => void) => JSX.Elem
 }
 
 export function openDialog(services: IServices, request: IDialogRequest): void {
+  const { run } = request;
+  if (request.kind === 'answer') {
+    if (run) {
+      mount(services, close => <AnswerDialog run={run} onClose={close} />);
+    }
+    return;
+  }
   const Body = request.kind === 'run' ? RunDialog : ScheduleDialog;
   mount(services, close => <Body request={request} onClose={close} />);
 }

@@ -2,9 +2,11 @@
 import * as React from 'react';
 import { fileName } from '../pure/runname';
 import type { IDialogRequest } from '../tokens';
+import { Banner } from '../view/banner';
 import { useServices } from '../view/context';
 import { useNotebookForm } from './notebookform';
-import { OptionFields, ParameterFields } from './notebookfields';
+import { ParameterFields } from './notebookfields';
+import { DialogKernelNotice, OptionFields } from './optionfields';
 import { DialogShell } from './shell';
 
 export function RunDialog({ request, onClose }: { request: IDialogRequest; onClose: () => void }): JSX.Element {
@@ -32,6 +34,8 @@ export function RunDialog({ request, onClose }: { request: IDialogRequest; onClo
       disabled={!form.valid}
       error={form.general}
     >
+      <Banner />
+      {!request.rerun && <DialogKernelNotice form={form} />}
       <ParameterFields form={form} />
       {!request.rerun && <OptionFields form={form} />}
     </DialogShell>

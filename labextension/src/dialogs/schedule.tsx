@@ -3,15 +3,14 @@ import * as React from 'react';
 import { newSchedule, scheduleBody } from '../model/scheduleform';
 import { fileName } from '../pure/runname';
 import type { IDialogRequest } from '../tokens';
+import { Banner } from '../view/banner';
 import { useServices } from '../view/context';
 import { Field } from './fields';
 import { useNotebookForm } from './notebookform';
-import { OptionFields, ParameterFields } from './notebookfields';
+import { ParameterFields } from './notebookfields';
+import { DialogKernelNotice, NotifyFields, OptionFields, PolicyFields } from './optionfields';
 import { ScheduleBuilder } from './schedulebuilder';
 import { DialogShell } from './shell';
-
-/** What a schedule itself may say; the rest belongs to the deployment behind it. */
-const OF_DEPLOYMENT = ['kernel_name', 'output_path', 'retries', 'timeout_seconds'];
 
 export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; onClose: () => void }): JSX.Element {
   const { manager, host } = useServices();
@@ -28,7 +27,8 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
         onClose();
         return;
       }
-      const sentence = OF_DEPLOYMENT.some(key => key in rest)
+      // What a schedule does not say itself belongs to the deployment behind it.
+      const sentence = Object.keys(rest).length
         ? await deploy({ notebook, name: name ?? fileName(request.path), ...rest, schedules: [schedule] })
         : (await manager.api.createSchedule({ notebook, ...(name ? { name } : {}), ...schedule })).sentence;
       onClose();
@@ -49,6 +49,8 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
       error={form.general}
       wide
     >
+      <Banner />
+      {!request.deploymentId && <DialogKernelNotice form={form} />}
       <div className="hr-columns">
         <ScheduleBuilder
           form={when}
@@ -68,7 +70,13 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
               />
             )}
           </Field>
-          <OptionFields form={form} />
+          {!request.deploymentId && (
+            <>
+              <OptionFields form={form} />
+              <PolicyFields form={form} />
+              <NotifyFields form={form} />
+            </>
+          )}
         </div>
       </div>
     </DialogShell>

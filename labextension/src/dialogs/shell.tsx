@@ -14,7 +14,23 @@ interface IShellProps {
   danger?: boolean;
   error?: string | null;
   wide?: boolean;
+  /** It holds a form of its own: forms cannot stand in each other. */
+  inner?: boolean;
   children: React.ReactNode;
+}
+
+function Frame(props: {
+  inner: boolean;
+  onSubmit: (event: React.FormEvent) => void;
+  children: React.ReactNode;
+}): JSX.Element {
+  return props.inner ? (
+    <div className="hr-dialog-frame">{props.children}</div>
+  ) : (
+    <form className="hr-dialog-frame" method="dialog" noValidate onSubmit={props.onSubmit}>
+      {props.children}
+    </form>
+  );
 }
 
 export function DialogShell(props: IShellProps): JSX.Element {
@@ -35,6 +51,14 @@ export function DialogShell(props: IShellProps): JSX.Element {
     // Only once: later answers must not move the focus.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, []);
+  // The first field is there once the answer can be given: a focus that nobody has moved goes to it.
+  React.useEffect(() => {
+    const element = dialog.current!;
+    const close = element.querySelector('header button');
+    if (!props.disabled && !props.danger && document.activeElement === close) {
+      element.querySelector<HTMLElement>('.hr-field input, .hr-field select, .hr-mod-accept')?.focus();
+    }
+  }, [props.disabled, props.danger]);
   return (
     <dialog
       ref={dialog}
@@ -47,9 +71,8 @@ export function DialogShell(props: IShellProps): JSX.Element {
       // Lab's shortcuts must not act on what lies behind.
       onKeyDown={event => event.stopPropagation()}
     >
-      <form
-        method="dialog"
-        noValidate
+      <Frame
+        inner={!!props.inner}
         onSubmit={event => {
           event.preventDefault();
           if (!props.busy && !props.disabled) {
@@ -81,7 +104,7 @@ export function DialogShell(props: IShellProps): JSX.Element {
             </button>
           )}
         </footer>
-      </form>
+      </Frame>
     </dialog>
   );
 }

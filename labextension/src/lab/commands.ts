@@ -54,6 +54,9 @@ export function addCommands({ app, host, trans, notebooks, files, showSidebar, s
       const chosen = files ? [...files.selectedItems()].find(item => item.type === 'notebook') : undefined;
       return chosen ? chosen.path.replace(/^[^:/]+:/, '') : null;
     }
+    if (args.from === 'launcher') {
+      return null;
+    }
     return notebooks?.currentWidget?.context.path ?? null;
   };
   /** What the form shows is the file: it is saved first, so that both are the same. */
@@ -63,10 +66,24 @@ export function addCommands({ app, host, trans, notebooks, files, showSidebar, s
       await open.context.save();
     }
   };
+  /** With no notebook in front, the person chooses one. */
+  const asked = async (label: string): Promise<string | null> => {
+    if (!files) {
+      host.notify('info', trans.__('Open a notebook first.'));
+      return null;
+    }
+    const { FileDialog } = await import('@jupyterlab/filebrowser');
+    const answer = await FileDialog.getOpenFiles({
+      manager: files.model.manager,
+      title: trans.__('%1 which notebook?', label),
+      filter: model => (model.type === 'notebook' ? {} : null)
+    });
+    const chosen = answer.button.accept ? answer.value?.find(each => each.type === 'notebook') : undefined;
+    return chosen ? chosen.path.replace(/^[^:/]+:/, '') : null;
+  };
   const dialog = (kind: 'run' | 'schedule') => async (args: Record<string, unknown>) => {
-    const path = pathOf(args);
+    const path = pathOf(args) ?? (await asked(kind === 'run' ? trans.__('Run') : trans.__('Schedule')));
     if (!path) {
-      host.notify('info', trans.__('Open a notebook or choose one in the file browser first.'));
       return;
     }
     await saved(path);
@@ -74,14 +91,14 @@ export function addCommands({ app, host, trans, notebooks, files, showSidebar, s
   };
 
   commands.addCommand(COMMANDS.run, {
-    label: trans.__('Run with Parameters…'),
+    label: args => (args.from === 'launcher' ? trans.__('Run a Notebook…') : trans.__('Run with Parameters…')),
     caption: trans.__('Run this notebook as a recorded run'),
     icon: runIcon,
     describedBy: { args: PATH_ARGUMENT },
     execute: args => dialog('run')(args)
   });
   commands.addCommand(COMMANDS.schedule, {
-    label: trans.__('Schedule…'),
+    label: args => (args.from === 'launcher' ? trans.__('Schedule a Notebook…') : trans.__('Schedule…')),
     caption: trans.__('Run this notebook by itself at set times'),
     icon: scheduleIcon,
     describedBy: { args: PATH_ARGUMENT },

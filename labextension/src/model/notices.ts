@@ -40,9 +40,11 @@ export class Notices {
 
   private tell(run: IRun): void {
     if (!isFinal(run.state_type)) {
+      this.tellWaiting(run);
       this.open.add(run.id);
       return;
     }
+    this.waiting.delete(run.id);
     const mine = this.mine.delete(run.id);
     const seen = this.open.delete(run.id);
     const { trans } = this.host;
@@ -62,6 +64,21 @@ export class Notices {
     });
   }
 
+  /** A run that waits for a person says so once, wherever the person is. */
+  private tellWaiting(run: IRun): void {
+    if (run.state_type !== 'PAUSED') {
+      this.waiting.delete(run.id);
+    } else if (!this.waiting.has(run.id) && (this.open.has(run.id) || this.mine.has(run.id))) {
+      this.waiting.add(run.id);
+      const { trans } = this.host;
+      this.host.notify('warning', trans.__('%1 waits for your answer', runName(run)), {
+        label: trans.__('Answer…'),
+        run: () => this.host.dialog({ kind: 'answer', path: '', run })
+      });
+    }
+  }
+
+  private readonly waiting = new Set<string>();
   private onlyMine = false;
   private readonly mine = new Set<string>();
   private readonly open = new Set<string>();

@@ -212,7 +212,10 @@ export class RunModel extends Model {
     }
     const next = { ...this.run, ...run };
     if (!equal(next, this.run)) {
-      const ended = isFinal(run.state_type) && !isFinal(this.run.state_type);
+      // What it asks comes with the whole record only.
+      const ended =
+        (isFinal(run.state_type) && !isFinal(this.run.state_type)) ||
+        (run.state_type === 'PAUSED') !== (this.run.state_type === 'PAUSED');
       this.run = next;
       this.touch();
       if (ended) {

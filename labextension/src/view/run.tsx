@@ -12,6 +12,7 @@ import { useOwned, useServices, useTrans } from './context';
 import { Failure } from './failure';
 import { NodePanel } from './node';
 import { OutputsTab } from './outputs';
+import { PauseForm } from './pauseform';
 import { RunHeader } from './runheader';
 import { Timeline } from './timeline';
 import { JsonBlock, ValueTable } from './values';
@@ -153,6 +154,7 @@ export function RunView(props: IRunViewProps): JSX.Element {
     <div className="hr-runview hr-root">
       <Banner />
       <RunHeader model={model} run={run} onParameters={() => setTab('parameters')} onDeleted={props.onDeleted} />
+      <PauseForm run={run} onDone={() => void model.refresh()} />
       {failed && !beside && (
         <Failure run={run} onCell={cellId => setNode(cellNode(model, cellId))} open={!run.error?.cell_id} />
       )}

@@ -43,7 +43,7 @@ function Actions({ run, onDeleted }: { run: IFullRun; onDeleted: () => void }): 
   const whole = !run.parent_id;
   return (
     <div className="hr-header-actions">
-      {run.state_type === 'PAUSED' && (
+      {run.state_type === 'PAUSED' && !run.questions?.length && (
         <IconButton icon="play" wordy label={trans.__('Unpause')} onClick={() => void unpause(services, run)} />
       )}
       {final && whole && run.state_type !== 'COMPLETED' && (

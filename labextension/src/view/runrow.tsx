@@ -82,6 +82,13 @@ export const RunRow = React.memo(function RunRow({ run, focusable, selected, onF
           )}
         </span>
       </button>
+      {run.state_type === 'PAUSED' && (
+        <IconButton
+          icon="person"
+          label={trans.__('Answer %1…', name)}
+          onClick={() => services.host.dialog({ kind: 'answer', path: '', run })}
+        />
+      )}
       {running && run.state_type !== 'CANCELLING' && (
         <IconButton icon="stop" label={trans.__('Cancel %1', name)} onClick={() => void cancelRun(services, run)} />
       )}

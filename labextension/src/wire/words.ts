@@ -63,7 +63,15 @@ export interface IRunError {
   cell_index?: number;
 }
 
+/** What a paused run asks; its schema is empty where going on is the whole answer. */
+export interface IQuestionAsked {
+  key: string;
+  schema: Record<string, unknown>;
+  asked_at: string;
+}
+
 export interface IFullRun extends IRun {
+  questions?: IQuestionAsked[];
   parameters: Record<string, unknown> | null;
   error: IRunError | null;
   result: Record<string, unknown> | null;
@@ -229,6 +237,13 @@ export interface IRunSummary {
   duration_seconds: number | null;
 }
 
+export type NotifyEvent = 'failed' | 'recovered' | 'late';
+
+export interface INotifyRule {
+  events: NotifyEvent[];
+  to: string;
+}
+
 export interface IDeployment {
   id: string;
   name: string;
@@ -244,6 +259,7 @@ export interface IDeployment {
   timeout_seconds: number | null;
   concurrency_limit: number | null;
   overlap: string | null;
+  notify?: INotifyRule[];
   catch_up: string | null;
   grace_seconds: number | null;
   output_path: string | null;
