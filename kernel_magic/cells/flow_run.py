@@ -44,10 +44,13 @@ class Plan:
     view : FlowView
     steps : list of (cell id, why)
         In running order.
+    clear : dict of str to tuple of str
+        Cell id → names that an earlier run of it may have left and this one may not bind.
     """
 
     view: FlowView
     steps: list[tuple[str, str]] = field(default_factory=list)
+    clear: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def plan(session: CellSession, *, start: str = "", only: tuple[str, ...] = (), force: bool = False) -> Plan:
@@ -80,9 +83,8 @@ def plan(session: CellSession, *, start: str = "", only: tuple[str, ...] = (), f
     elif start:
         first = _named(names, start)
         reasons.setdefault(first, "--from")
-    blocking = [p.message for p in graph.problems if p.kind in ("undefined", "defined_below")]
-    blocking += [text for text in view.problems if text not in {p.message for p in graph.problems}]
-    missing = [text for text, p in zip(blocking, graph.problems, strict=False) if p.name not in session.shell.user_ns]
+    space = session.shell.user_ns
+    missing = [p.message for p in graph.problems if p.kind in ("undefined", "defined_below") and p.name not in space]
     if missing:
         raise UsageError(missing[0])
     steps = plan_rerun(graph, reasons)
@@ -100,7 +102,7 @@ def plan(session: CellSession, *, start: str = "", only: tuple[str, ...] = (), f
             n=", ".join(step.names) or "what comes", c=graph.labels.get(step.for_cell_id or "", "another cell")
         )
         found.append((step.cell_id, why))
-    return Plan(view, found)
+    return Plan(view, found, {step.cell_id: step.clear for step in steps if step.clear})
 
 
 def _named(names: dict[str, str], name: str) -> str:
@@ -151,6 +153,7 @@ def run(
         return TextTable(_HEAD, [], note=f"Nothing is stale. {origin}")
     path = session.notebook_path
     steps = _Steps(session, made)
+    _import_again(session, made)
 
     def body() -> None:
         if parallel > 1 or where:
@@ -201,12 +204,22 @@ def run(
     return None if view.was_shown else table()
 
 
+def _import_again(session: CellSession, made: Plan) -> None:
+    """Import modules of one's own again that were edited: the cells about to run would go on with the old ones."""
+    from headrace.kernel_magic.cells.modules import import_again
+
+    for cell_id, _why in made.steps:
+        for path in import_again(session.own_modules(made.view.graph.flows[cell_id])):
+            print(f"↻ {path} — edited, imported again")
+
+
 class _Steps:
     """The steps of a plan on their way: what each came to."""
 
     def __init__(self, session: CellSession, made: Plan) -> None:
         self._session, self._view = session, made.view
         self._why = dict(made.steps)
+        self._clear = made.clear
         self._broken: set[str] = set()
         self._is_quiet = goes_to_front(session)
         self.rows: dict[str, tuple[str, str, str]] = {}
@@ -229,6 +242,8 @@ class _Steps:
 
     def begun(self, cell_id: str) -> str:
         """Note that a cell begins; return the line that says which, and why."""
+        for name in self._clear.get(cell_id, ()):
+            self._session.shell.user_ns.pop(name, None)
         return f"▶ {self._view.cells[cell_id].name} — {self._why[cell_id]}"
 
     def say(self, line: str) -> None:

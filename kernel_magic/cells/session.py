@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from types import ModuleType
 from typing import Any
 
 from headrace.core.clock import SYSTEM_CLOCK
@@ -273,10 +274,25 @@ class CellSession:
 
         return module_digest(module)
 
-    def file_marks(self, flow: CellFlow, options: Any = None) -> dict[str, str]:
-        """Return the marks of the files that a cell reads."""
+    def own_modules(self, flow: CellFlow) -> list[ModuleType]:
+        """Return the modules outside site-packages that a cell reaches."""
+        from headrace.kernel_magic.cells.modules import own_modules
+
+        return own_modules(flow.reads | flow.binds, flow.imports, self.shell.user_ns)
+
+    def file_marks(self, flow: CellFlow, options: Any = None, *, as_imported: bool = True) -> dict[str, str]:
+        """Return the marks of the files that a cell reads, and of the modules of one's own that it reaches.
+
+        Parameters
+        ----------
+        flow : CellFlow
+        options : CellOptions or None
+        as_imported : bool, default True
+            Modules as they were when they were imported, which is what a cell runs; False for what the files are now.
+        """
         from headrace.core.dataflow.files import resolve_path
         from headrace.kernel_magic.cells.files import marks
+        from headrace.kernel_magic.cells.modules import current_marks, imported_marks
 
         constants = {
             name: str(v)
@@ -288,7 +304,9 @@ class CellSession:
             path = resolve_path(template, constants)
             if path is not None:
                 paths.append(path)
-        return marks(paths, options.reads if options is not None else ())
+        modules = self.own_modules(flow)
+        found = imported_marks(modules) if as_imported else current_marks(modules)
+        return found | marks(paths, options.reads if options is not None else ())
 
     def known_names(self) -> frozenset[str]:
         """Return the names that are there without any cell: builtins and IPython's."""

@@ -50,7 +50,7 @@ def _why(session: CellSession, graph: CellGraph, cell_id: str, cell: Cell) -> st
             if writer is not None and name in last.upstream and last.upstream[name] != session.versions.get(name):
                 return f"{name} changed: {graph.labels[source]} ran again"
     options = cell.task.options if cell.task is not None else None
-    marks = session.file_marks(graph.flows[cell_id], options)
+    marks = session.file_marks(graph.flows[cell_id], options, as_imported=False)
     for path, mark in last.files.items():
         if path in marks and marks[path] != mark:
             return f"the file {path} is {'gone' if marks[path] == 'missing' else 'another'}"
