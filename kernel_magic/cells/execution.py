@@ -58,11 +58,31 @@ class CellRunner:
         session.shell.showtraceback = self._showtraceback
         #: thread → what it would show: an attempt that may be tried again holds its traceback back.
         self.held: dict[int, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
+        self._shell.events.register("post_run_cell", self._note_loading_cell)
 
     def close(self) -> None:
         """Give the shell its own methods back."""
         del self._shell.run_ast_nodes
         del self._shell.showtraceback
+        self._note_no_more()
+
+    def _note_no_more(self) -> None:
+        if self._note_loading_cell in self._shell.events.callbacks["post_run_cell"]:
+            self._shell.events.unregister("post_run_cell", self._note_loading_cell)
+
+    def _note_loading_cell(self, result: Any) -> None:
+        """Remember the cell that loaded Headrace, which was under way before cells were watched."""
+        self._note_no_more()
+        info = getattr(result, "info", None)
+        source = getattr(info, "raw_cell", "") or ""
+        if not source.strip() or getattr(info, "silent", False):
+            return
+        cell = self._cell(source, self._session.cell_metadata, None)
+        key = cell.id or _digest(source)
+        if key not in self._session.last:
+            self._session.note_start(key, cell)
+            state = None if result.success else State(type=StateType.FAILED)
+            self._session.note_end(key, cell, None, self._flow(cell), state)
 
     def _showtraceback(self, *args: Any, **kwargs: Any) -> None:
         held = self.held.get(threading.get_ident())

@@ -14,8 +14,7 @@ from .conftest import Kernel, Said
 pytestmark = pytest.mark.kernel
 
 CELLS = {
-    "load": "%load_ext headrace",
-    "setup": "from pathlib import Path\nimport sys\nsys.path.insert(0, '')\nfolder = Path('data')\ndebug = False",
+    "setup": "%load_ext headrace\nfrom pathlib import Path\nimport sys\nsys.path.insert(0, '')\nfolder = Path('data')\ndebug = False",
     "literal": "%%task literal\nprint('ran literal')\na = int(open('a.txt').read())",
     "joined": "%%task joined\nprint('ran joined')\nb = int((folder / 'b.txt').read_text())",
     "declared": "%%task declared --reads 'data/*.csv'\nprint('ran declared')\nimport glob\nc = sum(len(open(f).read()) for f in glob.glob('data/' + '*.csv'))",
@@ -81,7 +80,7 @@ def ran(said: Said) -> list[str]:
     return re.findall(r"^ran (\w+)$", said.text, re.MULTILINE)
 
 
-def test_nothing_is_stale_while_nothing_changed(place: Place) -> None:
+def test_nothing_is_stale_while_nothing_changed_the_cell_that_loaded_headrace_included(place: Place) -> None:
     assert ran(place.flow()) == []
 
 
