@@ -168,6 +168,8 @@ def stand_in(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], how: str)
     value = sketch.call(definition, parameters, wait_for, f"{definition.name} (mapped)" if how == "map" else "")
     if as_state:
         return State(type=StateType.COMPLETED, data=value)
+    if how == "map":
+        return _Mapped(sketch.nodes[-1].id, definition.name, value)
     if how == "call":
         if definition.is_generator:
             return iter([value])
@@ -189,8 +191,23 @@ class _Given(Expected):
         """Return the example."""
         return self._value
 
+
+class _Mapped(Expected):
+    """The futures of a mapped task: one stands for all."""
+
+    def __init__(self, node: str, name: str, value: Any) -> None:
+        super().__init__(node, name)
+        self._one = value if isinstance(value, Expected) else _Given(node, name, value)
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
+        """Return a list of one."""
+        return [self._one.result()]
+
     def __iter__(self) -> Any:
-        return iter([self])
+        return iter([self._one])
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._one
 
 
 def draw(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sketch:

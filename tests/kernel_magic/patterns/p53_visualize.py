@@ -44,6 +44,14 @@ def p53_flow(day="monday"):
 
 
 @flow
+def p53_fan():
+    loaded = p53_load.map(["monday", "tuesday"])
+    for future in loaded:
+        p53_list.submit(future)
+    p53_notify(wait_for=loaded)
+
+
+@flow
 async def p53_async():
     return await p53_double(await p53_double(1, 2), 3)
 
@@ -66,6 +74,7 @@ async def main():
     assert picture._repr_svg_().startswith("<svg")
     assert "p53_load" in str(picture)
     assert [(a, b) for a, b in p53_async.visualize().edges] == [("task-0", "task-1")]
+    assert p53_fan.visualize().edges == [("task-0", "task-1"), ("task-0", "task-2")]
     with pytest.raises(UsageError, match="viz_return_value"):
         p53_needs.visualize()
     assert ran == []
