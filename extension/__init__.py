@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.results.policies import RUN_ID as RUN_ID
     from headrace.kernel_magic.results.policies import TASK_SOURCE as TASK_SOURCE
     from headrace.kernel_magic.results.policies import CachePolicy as CachePolicy
+    from headrace.kernel_magic.results.policies import task_input_hash as task_input_hash
     from headrace.kernel_magic.retries import exponential_backoff as exponential_backoff
     from headrace.kernel_magic.run_logging import disable_run_logger as disable_run_logger
     from headrace.kernel_magic.run_logging import get_run_logger as get_run_logger
@@ -151,6 +152,7 @@ _MODULES = {
     "suspend_flow_run": "headrace.kernel_magic.pausing",
     "tags": "headrace.kernel_magic.tagging",
     "task": "headrace.kernel_magic.tasks",
+    "task_input_hash": "headrace.kernel_magic.results.policies",
     "transaction": "headrace.kernel_magic.transactions",
     "unmapped": "headrace.kernel_magic.futures",
     "wait": "headrace.kernel_magic.futures",
@@ -223,6 +225,7 @@ __all__ = [
     "suspend_flow_run",
     "tags",
     "task",
+    "task_input_hash",
     "transaction",
     "unmapped",
     "wait",

@@ -187,7 +187,7 @@ class Flow(Generic[P, R]):
                 parameters = validate(self._definition, parameters)
             run.parameters = parameters
             if self.options.flow_run_name is not None:
-                run.name = fill_template(self.options.flow_run_name, parameters, "flow_run_name")
+                run.name = fill_template(self.options.flow_run_name, parameters, "flow_run_name", run)
             if run.parent is None and run.record is None:
                 keep(self, run, parameters)
         except Exception as error:

@@ -6,9 +6,12 @@ import random
 import string
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import InvalidName, InvalidOption
+
+if TYPE_CHECKING:
+    from headrace.kernel_magic.engine.live import LiveRun
 
 #: Refused in names of flows and tasks: they would look like markup in the panel.
 BANNED = "<>"
@@ -115,8 +118,19 @@ def check_template(template: object, parameters: Mapping[str, Any], *, open_ende
         )
 
 
-def fill_template(template: str | Callable[..., str], parameters: Mapping[str, Any], option: str) -> str:
+def fill_template(
+    template: str | Callable[..., str], parameters: Mapping[str, Any], option: str, run: LiveRun | None = None
+) -> str:
     """Return the name that a template or callable gives for these parameters.
+
+    Parameters
+    ----------
+    template : str or callable
+    parameters : mapping
+    option : str
+        For messages.
+    run : LiveRun or None, default None
+        What `headrace.runtime` shows to a callable.
 
     Raises
     ------
@@ -125,7 +139,7 @@ def fill_template(template: str | Callable[..., str], parameters: Mapping[str, A
     """
     try:
         if callable(template):
-            name = _call(template, parameters)
+            name = _call(template, parameters, run)
         else:
             name = template.format(**parameters)
     except Exception as error:
@@ -135,12 +149,18 @@ def fill_template(template: str | Callable[..., str], parameters: Mapping[str, A
     return name[:LONGEST_NAME]
 
 
-def _call(template: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    """Call with no argument, or with the parameters where it asks for them by the name `parameters`."""
+def _call(template: Callable[..., Any], parameters: Mapping[str, Any], run: LiveRun | None) -> Any:
+    """Call, as inside the run, with no argument, or with the parameters where it asks for them by the name `parameters`."""
     import inspect
 
     try:
         wants = "parameters" in inspect.signature(template).parameters
     except (TypeError, ValueError):
         wants = False
-    return template(parameters=dict(parameters)) if wants else template()
+    from headrace.kernel_magic.engine.live import CURRENT
+
+    token = CURRENT.set(run or CURRENT.get())
+    try:
+        return template(parameters=dict(parameters)) if wants else template()
+    finally:
+        CURRENT.reset(token)

@@ -164,13 +164,15 @@ class Task(Generic[P, R]):
         definition = self._definition
         parameters = definition.bind(args, kwargs)
         parent = current()
-        name = None if self.options.task_run_name is None else self._run_name(parameters)
+        named = None if self.options.task_run_name is None else self._named
         if wait_for is not None or definition.is_special or resolve.needs_look(parameters.values()):
             from headrace.kernel_magic.engine.request import Request
 
-            return call(Request(definition, parameters, parent, wait_for, return_state, name))
+            return call(Request(definition, parameters, parent, wait_for, return_state, named=named))
         # The short way of `call_sync`, measured by tests/benchmarks/bench_engine.py: nothing to wait for or to resolve.
-        run = LiveRun(definition, parent, parameters=parameters, name=name)
+        run = LiveRun(definition, parent, parameters=parameters)
+        if named is not None:
+            named(run)
         body = functools.partial(self.fn, *args, **kwargs) if args or kwargs else self.fn
         return deliver(run, run_sync(run, body), return_state)
 
@@ -179,13 +181,12 @@ class Task(Generic[P, R]):
 
         return stand_in(self, args, kwargs, how)
 
-    def _run_name(self, parameters: Any) -> str | None:
-        if any(isinstance(value, TaskFuture) for value in parameters.values()):
-            return None  # filled in when the futures have values
-        return fill_template(self.options.task_run_name, parameters, "task_run_name")
-
-    def _run_name_or_none(self, parameters: Any) -> str | None:
-        return None if self.options.task_run_name is None else self._run_name(parameters)
+    def _named(self, run: LiveRun) -> LiveRun:
+        """Name a run by the template; where futures are among its arguments, that waits until they have values."""
+        parameters = run.parameters or {}
+        if not any(isinstance(value, TaskFuture) for value in parameters.values()):
+            run.name = fill_template(self.options.task_run_name, parameters, "task_run_name", run)
+        return run
 
     @overload
     def submit(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]: ...
@@ -225,7 +226,9 @@ class Task(Generic[P, R]):
         from headrace.kernel_magic.runners.open import register, runner_for
 
         parent = current()
-        run = LiveRun(self._definition, parent, parameters=parameters, name=self._run_name_or_none(parameters))
+        run = LiveRun(self._definition, parent, parameters=parameters)
+        if self.options.task_run_name is not None:
+            self._named(run)
         upstream: list[TaskFuture[Any]] = []
         if wait_for is not None or resolve.needs_look(parameters.values()):
             upstream = resolve.upstream_of(run, parameters, wait_for)

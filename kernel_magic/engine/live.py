@@ -336,7 +336,7 @@ class LiveRun:
             self.late = {"parameters": pictures(parameters)}
             template = getattr(self.options, "task_run_name", None)
             if template is not None:
-                self.name = self.late["name"] = fill_template(template, parameters, "task_run_name")
+                self.name = self.late["name"] = fill_template(template, parameters, "task_run_name", self)
 
     def hold(self, let_go: Callable[[], None]) -> None:
         """Keep something (a slot, a key) until the attempt has ended."""

@@ -30,6 +30,8 @@ class Request:
     name : str or None, default made up
     check : callable(run, parameters) → Outcome or None
         Checks the arguments; returns why the run must not start, if so.
+    named : callable(run) or None
+        Gives the run its name.
     live : mapping
         Further arguments of LiveRun: record, fields, chain_id, adopted.
     """
@@ -41,11 +43,14 @@ class Request:
     return_state: bool = False
     name: str | None = None
     check: Callable[[LiveRun, dict[str, Any]], Outcome | None] | None = None
+    named: Callable[[LiveRun], Any] | None = None
     live: Mapping[str, Any] = field(default_factory=dict)
 
     def begin(self) -> tuple[LiveRun, list[TaskFuture[Any]]]:
         """Return the run, not recorded yet, and the futures that it has to wait for."""
         run = LiveRun(self.definition, self.parent, parameters=self.parameters, name=self.name, **self.live)
+        if self.named is not None:
+            self.named(run)
         if self.wait_for is None and not resolve.needs_look(self.parameters.values()):
             return run, []
         return run, resolve.upstream_of(run, self.parameters, self.wait_for)

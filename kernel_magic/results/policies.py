@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headrace.core.errors import InvalidOption
-from headrace.kernel_magic.results.hashing import digest
+from headrace.kernel_magic.results.hashing import UnhashableInput, digest
 from headrace.kernel_magic.results.source import source_parts
 
 PARTS = frozenset({"INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS"})
@@ -134,6 +134,25 @@ class CachePolicy:
 def key_of(parts: Mapping[str, str]) -> str:
     """Return the key of parts: 64 hexadecimal characters."""
     return hashlib.sha256("\n".join(f"{name}={parts[name]}" for name in sorted(parts)).encode()).hexdigest()
+
+
+def task_input_hash(context: KeyContext, arguments: Mapping[str, Any]) -> str | None:
+    """Return a key made of a call's arguments, for `@task(cache_key_fn=task_input_hash)`: what `cache_policy=INPUTS` does.
+
+    Parameters
+    ----------
+    context : KeyContext
+    arguments : mapping
+
+    Returns
+    -------
+    str or None
+        None where an argument cannot be hashed: the call is not cached.
+    """
+    try:
+        return digest(dict(arguments), name="arguments")
+    except UnhashableInput:
+        return None
 
 
 INPUTS = CachePolicy(frozenset({"INPUTS"}))

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from engine_help import Book
 
-from headrace import INPUTS, NO_CACHE, TASK_SOURCE, explain_cache, flow, task
+from headrace import INPUTS, NO_CACHE, TASK_SOURCE, explain_cache, flow, task, task_input_hash
 
 calls = []
 
@@ -23,6 +23,7 @@ but_one = cached("p30-but-one", cache_policy=INPUTS - "debug")
 expiring = cached("p30-expiring", cache_policy=INPUTS, cache_expiration=timedelta(microseconds=1))
 refreshed = cached("p30-refreshed", cache_policy=INPUTS, refresh_cache=True)
 keyed = cached("p30-keyed", cache_key_fn=lambda _context, parameters: f"key-{parameters['x'] % 2}")
+hashed = cached("p30-hashed", cache_key_fn=task_input_hash)
 uncached = cached("p30-uncached", cache_policy=NO_CACHE)
 
 
@@ -43,6 +44,7 @@ assert ran(but_one, (1, False), (1, True), (2, True)) == 2
 assert ran(expiring, (1,), (1,)) == 2
 assert ran(refreshed, (1,), (1,)) == 2
 assert ran(keyed, (1,), (3,), (2,)) == 2
+assert ran(hashed, (1,), (1,), ([1],), ([1],)) == 2
 assert ran(uncached, (1,), (1,)) == 2
 assert [run.state_name for run in Book().of("p30-inputs")] == [
     "Completed",
