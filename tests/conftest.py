@@ -42,6 +42,8 @@ def _nobody() -> Iterator[None]:
         runtime = Path(folder) / "runtime"
         runtime.mkdir(mode=0o700)
         patch.setenv("HEADRACE_RUNTIME_DIR", str(runtime))
+        # Else every notebook that fails in a worker leaves its kernel for ten minutes.
+        patch.setenv("HEADRACE_KEEP_KERNEL_SECONDS", "0")
         _point_home_at(Path(folder) / "home", patch)
         yield
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from queue import Empty
 from typing import Any, Protocol
 
 from nbclient import NotebookClient
@@ -16,6 +17,8 @@ from nbformat import NotebookNode
 #: Stream outputs that follow each other are joined up to this length, characters: longer ones would make the
 #: joining quadratic in what a cell prints.
 JOINED_LENGTH = 65_536
+#: How long a message is waited for before the socket is looked at again, seconds.
+LOOK_AGAIN_SECONDS = 5.0
 _DISPLAYS = frozenset({"display_data", "execute_result", "update_display_data"})
 
 
@@ -39,21 +42,40 @@ class OutputSink(Protocol):
 
 
 class _Channel:
-    """The iopub channel as nbclient sees it: only messages of the cell that runs; others go where they belong."""
+    """A channel that looks again now and then, however long a message is waited for.
 
-    def __init__(self, requests: Requests, channel: Any) -> None:
-        self._requests = requests
+    A wait without a limit hangs for ever when the wake-up of a ZeroMQ socket is lost (seen with plain nbclient on a
+    busy machine: kernel idle, reply never read); every further look takes what is there.
+    """
+
+    def __init__(self, channel: Any) -> None:
         self._channel = channel
 
     async def get_msg(self, timeout: float | None = None) -> Any:
-        while True:
-            message = await self._channel.get_msg(timeout=timeout)
-            parent = message["parent_header"].get("msg_id")
-            if parent == self._requests.current or not self._requests.take_late(parent, message):
-                return message
+        while timeout is None:
+            try:
+                return await self._channel.get_msg(timeout=LOOK_AGAIN_SECONDS)
+            except Empty:
+                continue
+        return await self._channel.get_msg(timeout=timeout)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
+
+
+class _Iopub(_Channel):
+    """The iopub channel as nbclient sees it: only messages of the cell that runs; others go where they belong."""
+
+    def __init__(self, requests: Requests, channel: Any) -> None:
+        super().__init__(channel)
+        self._requests = requests
+
+    async def get_msg(self, timeout: float | None = None) -> Any:
+        while True:
+            message = await super().get_msg(timeout=timeout)
+            parent = message["parent_header"].get("msg_id")
+            if parent == self._requests.current or not self._requests.take_late(parent, message):
+                return message
 
 
 class Requests:
@@ -79,7 +101,8 @@ class Requests:
         self.metadata: Mapping[str, Any] = {}
         self.current = ""
         self.late: Any = None
-        self.iopub_channel = _Channel(self, client.iopub_channel)
+        self.iopub_channel = _Iopub(self, client.iopub_channel)
+        self.shell_channel = _Channel(client.shell_channel)
 
     def execute(self, code: str, *, store_history: bool = True, stop_on_error: bool = True, **_: Any) -> str:
         """Send an execute request; return its id."""
@@ -218,8 +241,6 @@ class CellClient(NotebookClient):
 
     async def drain_late(self) -> None:
         """Take the outputs of earlier cells that have come meanwhile."""
-        from queue import Empty
-
         self.requests.current = ""
         while True:
             try:
@@ -229,8 +250,6 @@ class CellClient(NotebookClient):
 
     async def drain(self) -> None:
         """Take what the kernel had sent before it died."""
-        from queue import Empty
-
         from nbclient.exceptions import CellExecutionComplete
 
         index = self._earlier.get(self.requests.current)

@@ -94,7 +94,10 @@ def test_a_unit_of_another_folder_or_kernel_is_not_taken(store: Store, tmp_path:
         assert store.logs.outputs(cell.id)[0]["text"] == f"{other}\n"
 
 
-def test_the_kernel_of_a_failed_run_is_kept_and_goes_on(store: Store, tmp_path: Path) -> None:
+def test_the_kernel_of_a_failed_run_is_kept_and_goes_on(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HEADRACE_KEEP_KERNEL_SECONDS")
     ok = tmp_path / "ok"
     source = write(
         tmp_path / "in.ipynb",
