@@ -15,6 +15,7 @@ def test_a_test_sees_no_setting_of_the_person_who_runs_it(data_dir: Path) -> Non
         "HEADRACE_DATA_DIR",
         "HEADRACE_RUNTIME_DIR",
         "HEADRACE_CHROMIUM",
+        "HEADRACE_KEEP_KERNEL_SECONDS",
         "HEADRACE_POSTGRES_BIN",
     }
     assert Path(os.environ["HOME"]) in data_dir.parents
