@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,19 @@ class Background:
         touched = flow.binds | flow.mutates | flow.deletes
         shared = (one.writes & (flow.reads | touched)) | (one.reads & touched)
         return shared or None
+
+    def end_all(self, reason: str, seconds: float) -> None:
+        """Cancel every background cell, and wait so long at most until they have ended: the kernel shuts down."""
+        from headrace.kernel_magic.control import cancel
+        from headrace.kernel_magic.engine.live import LIVE
+
+        threads = {one.thread.ident for one in self._running if one.thread is not None}
+        for run in list(LIVE.values()):
+            if run.kind in ("cell", "flow") and run.parent is None and run.handle in threads:
+                cancel(run, reason)
+        deadline = time.monotonic() + seconds
+        for one in list(self._running):
+            one.done.wait(max(0.0, deadline - time.monotonic()))
 
     def wait_all(self) -> None:
         """Wait for every background cell."""

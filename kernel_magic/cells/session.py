@@ -31,6 +31,9 @@ _IPYTHON_NAMES = frozenset(
     {"get_ipython", "In", "Out", "exit", "quit", "display", "_", "__", "___", "_i", "_ii", "_iii", "_dh", "_oh", "_ih"}
 )
 
+#: Background cells have so long to end when the kernel is shut down, seconds; Jupyter kills it after five.
+SHUTDOWN_SECONDS = 2.0
+
 
 @dataclass(slots=True)
 class LastRun:
@@ -113,7 +116,12 @@ class CellSession:
             self.kernel.do_shutdown = self._before_shutdown
 
     def _before_shutdown(self, restart: bool) -> Any:
-        """Leave pictures where widgets were: those end with the kernel."""
+        """End background cells, and leave pictures where widgets were: those end with the kernel."""
+        if self.background.names:
+            from headrace.kernel_magic.engine.session import session
+
+            self.background.end_all("the kernel was shut down", SHUTDOWN_SECONDS)
+            session().recorder.flush()
         graphs, self.graphs = self.graphs, {}
         for graph in graphs.values():
             graph.close(leave_picture=True)

@@ -140,10 +140,10 @@ def lanes() -> list[Lane]:
         pytest_lane("house", 30, "test_house"),
         pytest_lane("core", 65, "core", "cli"),
         pytest_lane("store", 75, "store", "contract"),
-        pytest_lane("kernel_magic", 180, "kernel_magic"),
+        pytest_lane("kernel_magic", 195, "kernel_magic"),
         pytest_lane("server", 110, "server", plugins=jupyter),
         pytest_lane("acceptance", 260, "acceptance", "binder"),
         pytest_lane("install", 110, "install"),
         front_lane(),
-        pytest_lane("browser", 200, "browser", plugins=(), needs=("chromium",), alone=True),
+        pytest_lane("browser", 215, "browser", plugins=(), needs=("chromium",), alone=True),
     ]

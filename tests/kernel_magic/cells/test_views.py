@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from headrace.core.settings import find_store
+from headrace.store import Store
 
 from .conftest import Kernel, Said
 from .test_flow_magic import write
@@ -219,3 +224,52 @@ def test_large_outputs_come_back_when_a_cell_needs_them(start_kernel: Callable[.
     assert said[2].split() == ["use", "restored"]
     assert one.value("total, 'big' in globals()").startswith("(9437183")
     assert one.run("print(big[1])").text.splitlines()[-1] == "1"
+
+
+def test_shutting_the_kernel_down_cancels_its_background_cells(
+    start_kernel: Callable[..., Kernel], tmp_path: Path
+) -> None:
+    one = start_kernel(HEADRACE_DATA_DIR=str(tmp_path / "h"))
+    one.run("%load_ext headrace")
+    one.run("%%task long --background\nimport time\nwhile True:\n    time.sleep(0.05)")
+    one.client.shutdown()
+    deadline = time.monotonic() + 30
+    while one.manager.is_alive():
+        assert time.monotonic() < deadline
+    opened = Store(find_store(f"sqlite:///{tmp_path / 'h' / 'headrace.db'}"))
+    run = opened.runs.page()[0][0]
+    opened.close()
+    assert (run.name, run.state_name) == ("long", "Cancelled")
+    assert "shut down" in run.state_message
+
+
+EXECUTED = (
+    "%load_ext headrace\nimport time",
+    "%%task load --retries 1\nx = [1, 2]\nx",
+    "%%task use\ny = sum(x)",
+    "x.append(5)",
+    "%flow run",
+    "%flow status",
+    "%flow graph",
+    FLOW + "\npipe()",
+    "%%task elsewhere --runner threads\nz = len(x)\nprint(z)",
+)
+
+
+@pytest.mark.lab
+def test_an_executed_notebook_has_one_table_a_flow_and_the_same_bytes_each_time(tmp_path: Path) -> None:
+    import nbclient
+    import nbformat
+
+    texts = []
+    for n in range(2):
+        cells = [nbformat.v4.new_code_cell(source, id=f"c{i}") for i, source in enumerate(EXECUTED)]
+        book = nbformat.v4.new_notebook(cells=cells)
+        environment = {**os.environ, "HEADRACE_DATA_DIR": str(tmp_path / f"h{n}")}
+        client = nbclient.NotebookClient(book, kernel_name="python3", record_timing=False)
+        client.execute(cwd=str(tmp_path), env=environment)
+        texts.append(nbformat.writes(book))
+    assert texts[0] == texts[1]
+    shown = [output for output in book.cells[7].outputs if "html" in str(output.get("data"))]
+    assert len(shown) == 1
+    assert "widget" not in texts[0]
