@@ -267,7 +267,7 @@ class _Steps:
             words = rough_duration(seconds) if self._session.kernel is not None else duration_text(seconds)
             self.rows[cell_id] = (cell.name, f"{SIGNS[last.state_type.value][0]} {last.state_name}", words)
             row = self._live[cell_id]
-            row.ended, row.failed = 1, int(not completed)
+            row.ended, row.failed, row.note = 1, int(not completed), ""
             row.state_type, row.seconds, row.run_id = last.state_type.value, seconds, last.run_id
 
     def live_rows(self) -> list[Row]:

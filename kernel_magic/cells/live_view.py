@@ -131,7 +131,7 @@ class LiveView:
             if self._stopped.wait(DELAY_SECONDS):
                 return
             self._widget = widget = _Widget(self._session, self._title)
-            widget.refresh(self._rows(), 0.0)
+            widget.refresh(self._rows(), time.monotonic() - self._began)
             self._publish(widget.bundle(), update=False)
             while not self._stopped.wait(REFRESH_SECONDS):
                 widget.refresh(self._rows(), time.monotonic() - self._began)

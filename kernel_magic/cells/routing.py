@@ -91,7 +91,7 @@ def _ident(kernel: Any) -> Any:
 
 
 def _tell(session: CellSession, request: Mapping[str, Any], cell: Cell, word: str) -> None:
-    count = session.shell.execution_count
+    count = session.shell.displayhook.prompt_count
     publish(session, CELL_MESSAGE, {"cell_id": cell.id, "state": word, "execution_count": count}, request)
 
 
@@ -119,7 +119,7 @@ def show(session: CellSession, output: Mapping[str, Any], request: Mapping[str, 
             sys.stdout.flush()
             sys.stderr.flush()
         if kind == "execute_result":
-            content["execution_count"] = session.shell.execution_count
+            content["execution_count"] = session.shell.displayhook.prompt_count
         if kind in ("display_data", "update_display_data"):
             content.setdefault("transient", {})
         publish(session, kind, content, request)

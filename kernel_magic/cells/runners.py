@@ -93,7 +93,7 @@ class CellRunners:
             inputs = {n: v for n, v in space.items() if not n.startswith("_") and n not in self._session.known_names()}
         else:
             inputs = {n: space[n] for n in sorted(wanted | extra) if n in space}
-        number = shell.execution_count
+        number = shell.displayhook.prompt_count
         filename = shell.compile.cache(python, number, raw_code=cell.source)
         return CellCall(python, filename, inputs, flow, tuple(sorted(extra)), number)
 

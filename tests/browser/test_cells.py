@@ -96,6 +96,8 @@ def test_outputs_land_in_their_own_cells_and_the_view_follows_live(lab: Lab, ope
     table = cell(opened, "run").locator(".jp-OutputArea table")
     assert "✔ Completed" in table.inner_text()
     assert output(opened, "load").get_by_text("3", exact=True).count() == 1
+    prompts = {cell(opened, one).locator(".jp-InputPrompt").inner_text() for one in ("load", "double", "run")}
+    assert len(prompts) == 1
 
     graph = cell(opened, "graph").locator(".headrace-graph-widget")
     graph.locator("svg.headrace-graph").wait_for()
