@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import InvalidOption, StoreError
@@ -51,13 +52,19 @@ def policy_of(options: Any) -> CachePolicy:
     return policy
 
 
+def _with_self(definition: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the inputs, of a method with the object (or class) that it is called on."""
+    owner = getattr(getattr(definition, "fn", None), "__self__", None)
+    return inputs if owner is None or isinstance(owner, ModuleType) else {"self": owner, **inputs}
+
+
 def context_of(run: LiveRun) -> KeyContext:
     """Return what a run's key may be made of."""
     flow = run.flow
     return KeyContext(
         definition_key=identity_of(run.definition),
         function=getattr(run.definition, "fn", None),
-        inputs=run.parameters or {},
+        inputs=_with_self(run.definition, run.parameters or {}),
         root_id=run.chain_id,
         flow_parameters=(flow.parameters or {}) if flow is not run else {},
     )
@@ -224,7 +231,7 @@ def explain_cache(task: Task[Any, Any], *args: Any, **kwargs: Any) -> CacheDecis
     context = KeyContext(
         definition_key=identity_of(definition),
         function=definition.fn,
-        inputs=definition.bind(args, kwargs),
+        inputs=_with_self(definition, definition.bind(args, kwargs)),
         root_id=around.chain_id if around is not None else None,
         flow_parameters=(around.flow.parameters or {}) if around is not None else {},
     )

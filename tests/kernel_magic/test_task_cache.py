@@ -253,6 +253,31 @@ def test_explaining_says_what_a_call_would_do_and_runs_nothing(store: Store) -> 
     assert keeping() == (False, True)
 
 
+class Scale:
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    @task(cache_policy=INPUTS)
+    def times(self, x: int) -> int:
+        return self.factor * x
+
+    @task(cache_policy=INPUTS)
+    @classmethod
+    def named(cls, x: int) -> str:
+        return f"{cls.__name__} {x}"
+
+
+class Other(Scale):
+    pass
+
+
+def test_the_object_that_a_method_is_called_on_is_an_input(store: Store) -> None:
+    assert (Scale(2).times(5), Scale(3).times(5), Scale(2).times(5)) == (10, 15, 10)
+    assert (Scale.named(1), Other.named(1)) == ("Scale 1", "Other 1")
+    assert explain_cache(Scale(2).times, 5).hit
+    assert explain_cache(Scale(4).times, 5).changed == ("input:self",)
+
+
 def test_a_name_of_its_own_tells_tasks_of_one_function_apart(store: Store) -> None:
     def scaled(factor: int) -> Any:
         @task(name=f"times-{factor}", cache_policy=INPUTS)
