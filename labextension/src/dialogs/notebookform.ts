@@ -245,7 +245,11 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
     parsed,
     valid,
     options,
-    setOption: change => setOptions(old => ({ ...old, ...change })),
+    setOption: change => {
+      setOptions(old => ({ ...old, ...change }));
+      // What was refused is being changed; the server says again what is still wrong.
+      setRefused({});
+    },
     wrong,
     refused,
     general,

@@ -52,12 +52,15 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
       <Banner />
       {!request.deploymentId && <DialogKernelNotice form={form} />}
       <div className="hr-columns">
-        <ScheduleBuilder
-          form={when}
-          onChange={change => setWhen(old => ({ ...old, ...change }))}
-          onValid={setValid}
-          refused={form.refused}
-        />
+        <div>
+          <ScheduleBuilder
+            form={when}
+            onChange={change => setWhen(old => ({ ...old, ...change }))}
+            onValid={setValid}
+            refused={form.refused}
+          />
+          {!request.deploymentId && <NotifyFields form={form} />}
+        </div>
         <div>
           <ParameterFields form={form} />
           <Field label={trans.__('Name')} hint={trans.__('Empty: the notebook’s name.')} error={form.refused.name}>
@@ -74,7 +77,6 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
             <>
               <OptionFields form={form} />
               <PolicyFields form={form} />
-              <NotifyFields form={form} />
             </>
           )}
         </div>
