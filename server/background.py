@@ -119,10 +119,10 @@ class Background:
             self._scheduler = Scheduler(store)
             self._scheduling = threading.Thread(target=self._scheduler.run, name="headrace-scheduler", daemon=True)
             self._scheduling.start()
-        if self._notifier is None and store.notices.watched():
+        if self._notifier is None and store.notices.watched(owner=self._services.owner):
             from headrace.server.notices.notifier import Notifier
 
-            self._notifier = Notifier(store)
+            self._notifier = Notifier(store, owner=self._services.owner)
             self._notifying = threading.Thread(target=self._notifier.run, name="headrace-notices", daemon=True)
             self._notifying.start()
         fold_journals(store)

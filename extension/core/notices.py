@@ -81,11 +81,26 @@ def is_mail(address: str) -> bool:
     return _MAIL.fullmatch(address) is not None
 
 
+def is_hook(address: str) -> bool:
+    """Return whether an address can be called as a webhook."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        # Each of these raises where a sender would, much later and at every try.
+        usable = parts.port != 0 and bool(host.encode("idna"))
+    except ValueError:
+        return False
+    return usable and parts.scheme in ("http", "https") and not re.search(r"[\x00-\x20\x7f\s]", address)
+
+
 def shown(address: str) -> str:
     """Return an address for logs and errors: of a webhook only its host, for its path is often the key to it."""
     if is_mail(address):
         return address
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "?"
     return f"{parts.scheme}://{parts.hostname or '?'}/…"
 
 
@@ -107,9 +122,7 @@ def check_rules(rules: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         unknown = [event for event in events if event not in EVENTS]
         if unknown or not events:
             raise UsageError(f"notify: write some of {', '.join(EVENTS)} as events.", field="notify")
-        parts = urlsplit(to)
-        web = parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", to)
-        if not is_mail(to) and not web:
+        if not is_mail(to) and not is_hook(to):
             raise UsageError("notify: write a mail address, or an address that begins with https://.", field="notify")
         kept.append({"events": events, "to": to})
     if len(kept) > MOST_RULES:

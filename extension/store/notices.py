@@ -39,9 +39,10 @@ class Notices:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def watched(self) -> list[Deployment]:
-        """Return the deployments that have rules."""
-        query = sa.select(t.deployments).where(t.deployments.c.details.like(f'%"{KEY}"%'))
+    def watched(self, *, owner: str) -> list[Deployment]:
+        """Return a person's deployments that have rules."""
+        c = t.deployments.c
+        query = sa.select(t.deployments).where(c.details.like(f'%"{KEY}"%'), c.owner == owner)
         with self._db.read() as connection:
             return [record_of(Deployment, row) for row in connection.execute(query)]
 
@@ -79,19 +80,24 @@ class Notices:
             rows = connection.execute(sa.select(t.notices.c.id).where(t.notices.c.id.in_(ids)))
             return {row.id for row in rows}
 
-    def next_due(self) -> int | None:
-        """Return when the next notice is to be sent, µs."""
+    def next_due(self, *, owner: str) -> int | None:
+        """Return when a person's next notice is to be sent, µs."""
+        query = sa.select(sa.func.min(t.notices.c.next_at)).where(t.notices.c.owner == owner)
         with self._db.read() as connection:
-            found = connection.execute(sa.select(sa.func.min(t.notices.c.next_at))).scalar()
+            found = connection.execute(query).scalar()
         return None if found is None else int(found)
 
-    def claim(self, *, limit: int = 10) -> list[Notice]:
-        """Take notices that are due; nobody else sends them in the next two minutes."""
+    def claim(self, *, owner: str, limit: int = 10) -> list[Notice]:
+        """Take a person's notices that are due; nobody else sends them in the next two minutes.
+
+        On a team's store each person's processes send their own: what they may reach, and the mail server's login, are
+        that person's.
+        """
         c, now = t.notices.c, self._db.clock.now_us()
         mine: list[Notice] = []
         with self._db.write(durable=True) as connection:
-            rows = connection.execute(sa.select(t.notices).where(c.next_at <= now).order_by(c.next_at).limit(limit))
-            for row in rows.all():
+            due = sa.select(t.notices).where(c.next_at <= now, c.owner == owner)
+            for row in connection.execute(due.order_by(c.next_at).limit(limit)).all():
                 # Claimed is "due again once the claim is over": a sender that died needs no other clean-up.
                 values = {"next_at": now + int(CLAIM_SECONDS * 1_000_000), "attempts": row.attempts + 1}
                 taken = connection.execute(
@@ -123,5 +129,9 @@ class Notices:
 
 
 def _notice(row: Any, **changes: Any) -> Notice:
-    values = {**row._mapping, "details": json.loads(row.details or "{}"), **changes}
+    try:
+        details = json.loads(row.details or "{}")
+    except ValueError:  # it cannot be sent, and must not keep the others from it
+        details = {}
+    values = {**row._mapping, "details": details, **changes}
     return Notice(**values)

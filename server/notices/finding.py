@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import iso
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 30
 _BAD = (StateType.FAILED, StateType.CRASHED)
 _US = 1_000_000
+log = logging.getLogger("headrace.notices")
 
 
 def event_of(run: Run, earlier: Run | None, now: int) -> str | None:
@@ -67,12 +69,16 @@ def facts(deployment: Deployment, run: Run) -> dict[str, Any]:
     }
 
 
-def find(store: Store) -> list[Notice]:
-    """Return the notices that are to be made now; those that were made before are left out."""
+def find(store: Store, *, owner: str) -> list[Notice]:
+    """Return a person's notices that are to be made now; those that were made before are left out."""
     now = store.clock.now_us()
     found: list[Notice] = []
-    for deployment in store.notices.watched():
-        rules, since = rules_of(deployment.details)
+    for deployment in store.notices.watched(owner=owner):
+        try:
+            rules, since = rules_of(deployment.details)
+        except (LookupError, TypeError, ValueError) as error:
+            log.warning("deployment %s has rules of no use: %r", deployment.id, error)
+            continue
         runs = store.deployments.last_runs(deployment.id, limit=LOOKED_AT)
         ended = sorted((r for r in runs if r.ended_at is not None), key=lambda r: (r.ended_at or 0, r.id))
         before = {run.id: ended[at - 1] if at else None for at, run in enumerate(ended)}

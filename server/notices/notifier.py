@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headrace.core.errors import StoreError, one_line
 from headrace.core.notices import Notice, shown
+from headrace.core.settings import user_name
 from headrace.server.notices.finding import find
 from headrace.server.notices.sending import NotSent, send
 from headrace.store.watch import Watcher
@@ -30,10 +31,13 @@ class Notifier:
     Parameters
     ----------
     store : Store
+    owner : str or None, default this process's person
+        Whose notices are sent.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, owner: str | None = None) -> None:
         self._store = store
+        self._owner = owner or user_name()
         self._stop = threading.Event()
         self._watcher = Watcher(store.database, eager=False)
 
@@ -55,7 +59,7 @@ class Notifier:
 
     def _pause(self) -> float:
         try:
-            due = self._store.notices.next_due()
+            due = self._store.notices.next_due(owner=self._owner)
         except StoreError:
             return LOOK_SECONDS
         if due is None:
@@ -74,17 +78,17 @@ class Notifier:
         int
             How many notices were tried.
         """
-        self._store.notices.add(find(self._store))
-        due = self._store.notices.next_due()
+        self._store.notices.add(find(self._store, owner=self._owner))
+        due = self._store.notices.next_due(owner=self._owner)
         tried = 0
         while due is not None and due <= self._store.clock.now_us() and not self._stop.is_set():
-            claimed = self._store.notices.claim()
+            claimed = self._store.notices.claim(owner=self._owner)
             if not claimed:
                 break
             for notice in claimed:
                 self._send(notice)
             tried += len(claimed)
-            due = self._store.notices.next_due()
+            due = self._store.notices.next_due(owner=self._owner)
         return tried
 
     def _send(self, notice: Notice) -> None:
@@ -95,5 +99,9 @@ class Notifier:
             again = None if error.forever or left < 0 else RETRY_SECONDS[notice.attempts - 1]
             self._store.notices.failed(notice, error.message, again_seconds=again)
             log.warning("notice to %s %s: %s", shown(notice.address), "waits" if again else "given up", error.message)
+        except Exception as error:
+            # It would be claimed and fail again for ever, and those behind it with it.
+            log.exception("notice to %s cannot be sent", shown(notice.address))
+            self._store.notices.failed(notice, f"it cannot be sent ({type(error).__name__})", again_seconds=None)
         else:
             self._store.notices.sent(notice)

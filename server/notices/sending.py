@@ -102,7 +102,7 @@ def _addresses(host: str, port: int) -> list[tuple[str, int]]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         raise NotSent(f"The name {host} is not known.") from None
     numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not settings.flag("NOTIFY_PRIVATE"):
@@ -180,7 +180,9 @@ def _mail(notice: Notice) -> None:
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
     message = EmailMessage()
-    message["Subject"] = f"[Headrace] {subject(notice.event, notice.details)}"[:200].replace("\n", " ")
+    # A header has one line: a deployment's name may hold whatever separates lines.
+    title = "".join(ch if ch.isprintable() else " " for ch in subject(notice.event, notice.details))
+    message["Subject"] = f"[Headrace] {title}"[:200]
     message["From"] = settings.text("SMTP_FROM") or (
         unquote(parts.username or "") or f"headrace@{socket.gethostname()}"
     )

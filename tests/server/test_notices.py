@@ -234,11 +234,15 @@ async def test_a_hook_in_the_servers_own_network_is_refused_unless_it_is_allowed
         ({"events": ["failed"], "to": "ftp://example.org"}, "https://"),
         ({"events": ["failed"], "to": "me@example.org, you@example.org"}, "mail address"),
         ({"events": ["failed"], "to": "me@example.org\nBcc: x@y.z"}, "mail address"),
+        ({"events": ["failed"], "to": "http://["}, "mail address"),
+        ({"events": ["failed"], "to": "http://example.org:99999/x"}, "mail address"),
+        ({"events": ["failed"], "to": "http://a..b/x"}, "mail address"),
+        ({"events": ["failed"], "to": "http://example.org/\x01"}, "mail address"),
         ({"events": ["won"], "to": "https://example.org"}, "failed, recovered, late"),
         ({"events": [], "to": "https://example.org"}, "failed, recovered, late"),
         ({"events": ["failed"], "to": "me@example.org"}, "smtp_url"),
     ],
-    ids=["scheme", "two", "header", "event", "none", "no mail server"],
+    ids=["scheme", "two", "header", "bracket", "port", "host", "control character", "event", "none", "no mail server"],
 )
 async def test_rules_that_cannot_work_are_refused_beside_their_field(
     api: Api, write_notebook: Any, rule: dict[str, Any], words: str
@@ -248,6 +252,50 @@ async def test_rules_that_cannot_work_are_refused_beside_their_field(
     assert code == 422, answer
     assert answer["errors"][0]["field"] == "notify"
     assert words in answer["message"]
+
+
+async def test_a_notice_that_can_never_be_sent_holds_up_no_other(
+    api: Api, services: Services, write_notebook: Any, hook: Hook
+) -> None:
+    store = services.store
+    deployment = await deploy(api, write_notebook, {"events": ["failed"], "to": hook.url})
+    with store.database.write() as connection:
+        for number, address in enumerate(("http://a..b/x", "http://example.org:99999/x", "http://[")):
+            statement = (
+                "INSERT INTO notices (id, deployment_id, run_id, owner, event, address, details, attempts, created_at, next_at) "
+                "VALUES (?, ?, 'r', ?, 'failed', ?, ?, 0, 1, 1)"
+            )
+            details = "{half" if number == 2 else '{"deployment": {"name": "x"}, "run": {}}'
+            connection.exec_driver_sql(statement, (f"n{number}", deployment, services.owner, address, details))
+    ended(store, deployment, "FAILED")
+    Notifier(store, owner=services.owner).tick()
+    assert [body["event"] for _, _, body in hook.got] == ["failed"]
+    bad = [n for n in store.notices.of_deployment(deployment) if n.id.startswith("n")]
+    assert all(notice.error for notice in bad)
+
+
+async def test_each_person_sends_his_own_notices_alone(
+    api: Api, services: Services, write_notebook: Any, hook: Hook
+) -> None:
+    """Another one's address must not be called from this machine, nor mailed by this person's mail server."""
+    deployment = await deploy(api, write_notebook, {"events": ["failed"], "to": hook.url})
+    ended(services.store, deployment, "FAILED")
+    assert Notifier(services.store, owner="mallory").tick() == 0
+    assert hook.got == []
+    assert Notifier(services.store, owner=services.owner).tick() == 1
+
+
+async def test_a_deployments_name_brings_no_header_into_a_mail(
+    api: Api, services: Services, write_notebook: Any, mailbox: Mailbox
+) -> None:
+    deployment = await deploy(api, write_notebook, {"events": ["failed"], "to": "me@example.org"})
+    services.store.deployments.update(deployment, name="a\r\nBcc: evil@example.org\r\n\u2028b")
+    ended(services.store, deployment, "FAILED")
+    Notifier(services.store).tick()
+    ((receivers, mail),) = mailbox.mails
+    assert receivers == ["me@example.org"]
+    head = mail.replace("\r\n", "\n").partition("\n\n")[0]
+    assert not [line for line in head.splitlines() if line.lower().startswith("bcc:")]
 
 
 async def test_rules_can_be_changed_and_what_happened_before_is_no_news(
