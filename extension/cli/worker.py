@@ -16,6 +16,12 @@ _POOL = click.option("--pool", default=DEFAULT_POOL, show_default=True, help="Wh
 @click.option("--limit", type=click.IntRange(1, 1000), default=None, help="Runs at once [default: number of cores].")
 @click.option("--name", default="", help="Shown in the panel.")
 @click.option("--any-owner", is_flag=True, help="Take other people's runs of this pool too: their code runs as you.")
+@click.option(
+    "--pool-type", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Where runs go."
+)
+@click.option(
+    "--address", default="", metavar="tcp://HOST:PORT", help="With --pool-type dask: the cluster's scheduler."
+)
 @click.option("--idle-seconds", type=float, default=None, help="Leave after so long with nothing to do or to wait for.")
 @click.pass_context
 def worker(ctx: click.Context, /, pool: str, **options: Any) -> int:
@@ -25,7 +31,7 @@ def worker(ctx: click.Context, /, pool: str, **options: Any) -> int:
     from headrace.server.worker.__main__ import main
 
     arguments = ["--pool", pool]
-    for name in ("limit", "name", "idle_seconds"):
+    for name in ("limit", "name", "idle_seconds", "pool_type", "address"):
         if options[name]:
             arguments += [f"--{name.replace('_', '-')}", str(options[name])]
     if options["any_owner"]:

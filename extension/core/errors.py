@@ -7,7 +7,8 @@
     │   ├── InvalidOption                an option has a wrong type or value, or is unknown
     │   ├── InvalidName                  a name cannot be used
     │   ├── InvalidParameter             a parameter is unknown, missing or of a wrong type
-    │   │   └── ParameterTypeError       … refused before a flow's body started
+    │   │   ├── ParameterTypeError       … refused before a flow's body started
+    │   │   └── ParameterErrors          several at once, one line each (headrace.core.parameters)
     │   ├── InvalidSchedule              a schedule cannot be
     │   ├── InvalidNotebook              a notebook cannot be read or has a fault
     │   ├── UnknownKernel                a kernelspec is not installed

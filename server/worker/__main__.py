@@ -8,11 +8,16 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.deployments import DEFAULT_POOL
 from headrace.core.errors import HeadraceError, one_line
 from headrace.core.settings import find_store, user_name
+
+if TYPE_CHECKING:
+    from headrace.core.runs import Run
+    from headrace.store import Store
 
 log = logging.getLogger("headrace.worker")
 
@@ -37,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--auto", action="store_true", help="leave when another worker has the pool, or after idle time"
     )
+    parser.add_argument("--pool-type", choices=("local", "dask"), default="local")
+    parser.add_argument("--address", default="", help="with --pool-type dask: the cluster's scheduler")
     parser.add_argument("--idle-seconds", type=float, default=None)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -56,13 +63,21 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     from headrace.server.notices.notifier import Notifier
     from headrace.server.scheduler import Scheduler
+    from headrace.server.worker import command
     from headrace.server.worker.worker import IDLE_SECONDS, Worker
     from headrace.store import get_store, liveness
 
     store = get_store()
     idle = options.idle_seconds if options.idle_seconds is not None else (IDLE_SECONDS if options.auto else None)
+    build: Callable[[Store, Run], command.Command] = command.build
+    if options.pool_type == "dask":
+        from headrace.server.worker.dask import builder
+
+        build = builder(options.address, store)
+        store.workers.set_pool(options.pool, type="dask", details={"address": options.address})
     worker = Worker(
         store,
+        build=build,
         pool=options.pool,
         owner=user_name(),
         limit=max(1, options.limit),

@@ -100,7 +100,7 @@ def build(store: Store, run: Run) -> Command:
         if launch.get("kernel_spec"):
             environment["JUPYTER_PATH"] = _keep_kernel_spec(launch, folder, environment.get("JUPYTER_PATH"))
         spec = folder / "spec.json"
-        _write_private(spec, json.dumps(notebook_spec(run, launch, source)))
+        write_private(spec, json.dumps(notebook_spec(run, launch, source)))
         arguments = [sys.executable, "-m", "headrace.server.runner", str(spec)]
         cwd = launch.get("cwd") or os.path.dirname(run.notebook_path or "") or str(Path.home())
     else:
@@ -139,7 +139,7 @@ def _keep_kernel_spec(launch: Mapping[str, Any], folder: Path, path: str | None)
         )
     place = folder / "jupyter" / "kernels" / str(launch.get("kernel_name") or "python3")
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write_private(place / "kernel.json", json.dumps(spec))
+    write_private(place / "kernel.json", json.dumps(spec))
     return os.pathsep.join([str(folder / "jupyter"), *([path] if path else [])])
 
 
@@ -187,7 +187,7 @@ def typed(run: Run, launch: Mapping[str, Any], source: str) -> dict[str, Any]:
     return {**run.parameters, **coerce(declared, filled, source=dict.fromkeys(names, "cli"))}
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)

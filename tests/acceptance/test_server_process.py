@@ -159,6 +159,24 @@ def test_the_same_double_click_makes_one_run(server: Server, root: Path) -> None
     server.ask("POST", f"/runs/{first}/cancel", {})
 
 
+def test_a_failed_cell_task_ends_its_run_and_every_cell(server: Server, root: Path) -> None:
+    write(
+        root,
+        "%load_ext headrace",
+        "%%task load --retries 1\nrows = [1, 2]",
+        "%%task total\ntotal = sum(rows)\ncounter = nowhere",
+        "%%task report\nprint(total, counter)",
+    )
+    run = ended(server, server.ask("POST", "/runs", {"notebook": "r.ipynb"})["run"]["id"])
+    assert run["state_type"] == "FAILED"
+    assert "nowhere" in run["error_summary"]
+    nodes = server.ask("GET", f"/runs/{run['id']}/graph")["nodes"]
+    states = {node["name"]: (node["state_type"], node["state_name"]) for node in nodes}
+    assert states["load"] == ("COMPLETED", "Completed")
+    assert states["total"] == ("FAILED", "Failed")
+    assert states["report"] == ("CANCELLED", "NotRun")
+
+
 FLOW = """
 from headrace import flow, task
 

@@ -101,7 +101,15 @@ def ours(data_dir: Path) -> list[psutil.Process]:
 
 
 def of_kind(data_dir: Path, word: str) -> list[psutil.Process]:
-    return [p for p in ours(data_dir) if word in " ".join(p.cmdline()) and p.status() != psutil.STATUS_ZOMBIE]
+    """Return the living processes among them whose command line holds a word; any may end while it is looked at."""
+    found = []
+    for process in ours(data_dir):
+        try:
+            if word in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
 
 
 def write(root: Path, *sources: str) -> None:
