@@ -30,6 +30,8 @@ from headrace.kernel_magic.cells.runners import CellRunners
 _IPYTHON_NAMES = frozenset(
     {"get_ipython", "In", "Out", "exit", "quit", "display", "_", "__", "___", "_i", "_ii", "_iii", "_dh", "_oh", "_ih"}
 )
+#: Runs of a cell that are told apart when it is asked which of them another cell saw.
+_RUNS_KEPT = 100
 
 #: Background cells have so long to end when the kernel is shut down, seconds; Jupyter kills it after five.
 SHUTDOWN_SECONDS = 2.0
@@ -49,11 +51,11 @@ class LastRun:
     duration_seconds : float or None
     version : str
         Stands for what it made: the key of its stored outputs, else the run.
-    upstream : dict of str to str
-        Name it read → version of the writer at that time.
     files : dict of str to str
         File it read → mark at that time.
     at : int, µs
+    count : int
+        How many runs of cells had ended in this kernel, it included.
     """
 
     run_id: str
@@ -62,9 +64,9 @@ class LastRun:
     source: str
     duration_seconds: float | None = None
     version: str = ""
-    upstream: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     at: int = 0
+    count: int = 0
 
 
 class CellSession:
@@ -88,8 +90,8 @@ class CellSession:
         self.writers: dict[str, str] = {}
         #: task name → its newest run.
         self.tasks: dict[str, str] = {}
-        #: name → version of what last wrote it.
-        self.versions: dict[str, str] = {}
+        #: cell key → when its newest runs ended, as a count of all runs of cells, and what stands for what each made.
+        self.history: dict[str, list[tuple[int, str]]] = {}
         #: The document's cells by the ids of the graph that was built last.
         self.cells_by_id: dict[str, Cell] = {}
         self._analysed: dict[str, CellFlow] = {}
@@ -371,13 +373,11 @@ class CellSession:
         self._digests.clear()
         self._count += 1
         made = version or run_id or f"plain {self._count}"
-        read: dict[str, str] = {}
+        self.history[key] = [*self.history.get(key, ())[-_RUNS_KEPT:], (self._count, made)]
         if flow is not None:
-            read = {name: self.versions[name] for name in flow.reads if name in self.versions}
             if self.lazy:
                 self.lazy.forget(flow.binds | flow.deletes)
             for name in flow.binds | flow.mutates | flow.deletes:
-                self.versions[name] = made
                 if run_id is None:
                     self.writers.pop(name, None)
                 else:
@@ -385,7 +385,9 @@ class CellSession:
         now = SYSTEM_CLOCK.now_us()
         ended = state if state is not None else State(type=StateType.COMPLETED)
         files = self.file_marks(flow, cell.task.options if cell.task is not None else None) if flow is not None else {}
-        self.last[key] = LastRun(run_id or "", ended.type, ended.name, cell.source, seconds, made, read, files, now)
+        self.last[key] = LastRun(
+            run_id or "", ended.type, ended.name, cell.source, seconds, made, files, now, self._count
+        )
         if run_id is not None and cell.task is not None and cell.task.options.name:
             self.tasks[cell.task.options.name] = run_id
         if self.running.pop(key, None) is not None:

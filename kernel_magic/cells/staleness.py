@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from headrace.core.dataflow import CellGraph, normalise_source
@@ -29,14 +31,18 @@ def why_stale(session: CellSession, graph: CellGraph, cells: dict[str, Cell]) ->
         By the graph's ids.
     """
     found: dict[str, str] = {}
+    writers: dict[str, list[str]] = {}
     for cell_id in graph.ids:
-        reason = _why(session, graph, cell_id, cells[cell_id])
+        for name in graph.links[cell_id].outputs:
+            writers.setdefault(name, []).append(cell_id)
+    for cell_id in graph.ids:
+        reason = _why(session, graph, cell_id, cells[cell_id], writers)
         if reason:
             found[cell_id] = reason
     return found
 
 
-def _why(session: CellSession, graph: CellGraph, cell_id: str, cell: Cell) -> str:
+def _why(session: CellSession, graph: CellGraph, cell_id: str, cell: Cell, writers: Mapping[str, Sequence[str]]) -> str:
     last = session.last.get(key_of_cell(cell))
     if last is None:
         return "never ran"
@@ -45,16 +51,50 @@ def _why(session: CellSession, graph: CellGraph, cell_id: str, cell: Cell) -> st
     if not same_code(session, last.source, cell.source):
         return "its code changed"
     for name, sources in graph.links[cell_id].inputs.items():
-        for source in sources[-1:]:
-            writer = session.last.get(key_of_cell(session_cell(graph, source, session)))
-            if writer is not None and name in last.upstream and last.upstream[name] != session.versions.get(name):
-                return f"{name} changed: {graph.labels[source]} ran again"
+        others = () if isinstance(session.shell.user_ns.get(name), ModuleType) else writers.get(name, ())
+        reason = _other_value(session, graph, name, sources, [w for w in others if w != cell_id], last.count)
+        if reason:
+            return reason
     options = cell.task.options if cell.task is not None else None
     marks = session.file_marks(graph.flows[cell_id], options, as_imported=False)
     for path, mark in last.files.items():
         if path in marks and marks[path] != mark:
             return f"the file {path} is {'gone' if marks[path] == 'missing' else 'another'}"
     return ""
+
+
+def _other_value(
+    session: CellSession, graph: CellGraph, name: str, sources: Sequence[str], writers: Sequence[str], count: int
+) -> str:
+    """Return why the value of a name that a run saw is not what the cells above make of it now; "" if it is.
+
+    Parameters
+    ----------
+    session : CellSession
+    graph : CellGraph
+    name : str
+    sources : sequence of str
+        Cells above that may make the value.
+    writers : sequence of str
+        Other cells that write the name, these included.
+    count : int
+        When the run ended.
+    """
+    made = 0
+    for source in sources:
+        runs = _runs(session, graph, source)
+        before = [run for run in runs if run[0] <= count]
+        if runs and (not before or before[-1][1] != runs[-1][1]):
+            return f"{name} changed: {graph.labels[source]} ran again"
+        made = max([made, *(run[0] for run in before[-1:])])
+    for writer in writers:
+        if writer not in sources and made and any(made < run[0] < count for run in _runs(session, graph, writer)):
+            return f"{name} came from {graph.labels[writer]}, which is not the cell above that makes it"
+    return ""
+
+
+def _runs(session: CellSession, graph: CellGraph, cell_id: str) -> Sequence[tuple[int, str]]:
+    return session.history.get(key_of_cell(session_cell(graph, cell_id, session)), ())
 
 
 def session_cell(graph: CellGraph, cell_id: str, session: CellSession) -> Cell:
