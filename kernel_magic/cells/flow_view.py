@@ -11,6 +11,7 @@ from headrace.core.dataflow import CellGraph, CellInput, build_graph
 from headrace.core.drawing import Node, rough_duration
 from headrace.core.errors import HeadraceError, UsageError
 from headrace.core.graph import reachable
+from headrace.kernel_magic.cells.modules import star_names
 from headrace.kernel_magic.cells.notebook import Cell, Notebook
 from headrace.kernel_magic.cells.staleness import key_of_cell, same_code, why_stale
 
@@ -102,7 +103,7 @@ def view_flow(session: CellSession, *, exact: bool = False) -> FlowView:
                 mutates=frozenset(options.mutates) if options is not None else frozenset(),
             )
         )
-    graph = build_graph(inputs, known=session.known_names(), keep_going=True)
+    graph = build_graph(inputs, known=session.known_names(), star_names=star_names, keep_going=True)
     session.cells_by_id = cells
     view = FlowView(notebook, graph, cells, problems=problems)
     view.problems += [problem.message for problem in graph.problems]

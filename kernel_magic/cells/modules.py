@@ -126,6 +126,14 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
+def star_names(module: str) -> list[str] | None:
+    """Return the names that `from module import *` gives; None where the module was not imported yet."""
+    found = sys.modules.get(module)
+    if found is None:
+        return None
+    return list(getattr(found, "__all__", None) or (name for name in vars(found) if not name.startswith("_")))
+
+
 def path_of(module: types.ModuleType) -> str:
     """Return a module's file as people say it: from the current folder where it lies below."""
     file = os.path.abspath(str(module.__file__))

@@ -21,6 +21,8 @@ CELLS = {
     "counter": "n = 0\ndef bump():\n    global n\n    n += 1",
     "bumps": "%%task bumps\nbump()",
     "shows": "%%task shows\nz = n",
+    "star": "from colorsys import *",
+    "free": "%%task free\nw = rgb_to_hsv(1, 0, 0)",
 }
 
 
@@ -96,3 +98,11 @@ def test_a_cell_that_ran_out_of_order_is_stale_and_says_whose_value_it_saw(book:
     assert book.why("reads") == "x came from second, which is not the cell above that makes it"
     assert book.flow() == ["first", "reads", "second"]
     assert book.values() == "(2, 5, 2, 2)"
+
+
+def test_a_star_import_is_no_wildcard_once_its_module_is_known(book: Book) -> None:
+    book.cells["typo"] = "%%task typo\nv = rgb_to_hvs(1, 0, 0)"
+    book.save()
+    said = book.kernel.run("%flow run")
+    assert said.status == "error"
+    assert "typo reads 'rgb_to_hvs': no cell defines it" in said.text
