@@ -9,7 +9,6 @@ user's own lines.
 from __future__ import annotations
 
 import ast
-import hashlib
 import html
 import inspect
 import logging
@@ -26,6 +25,7 @@ from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.capture import CellOutputs
 from headrace.kernel_magic.cells.frames import hide_own_frames, one_line_error, own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
+from headrace.kernel_magic.cells.loading import LoadingCell, digest_of
 from headrace.kernel_magic.cells.naming import check_names
 from headrace.kernel_magic.cells.notebook import Cell
 from headrace.kernel_magic.cells.routing import REQUEST, show
@@ -58,31 +58,13 @@ class CellRunner:
         session.shell.showtraceback = self._showtraceback
         #: thread → what it would show: an attempt that may be tried again holds its traceback back.
         self.held: dict[int, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
-        self._shell.events.register("post_run_cell", self._note_loading_cell)
+        self._loading = LoadingCell(session, self._cell, self._flow)
 
     def close(self) -> None:
         """Give the shell its own methods back."""
         del self._shell.run_ast_nodes
         del self._shell.showtraceback
-        self._note_no_more()
-
-    def _note_no_more(self) -> None:
-        if self._note_loading_cell in self._shell.events.callbacks["post_run_cell"]:
-            self._shell.events.unregister("post_run_cell", self._note_loading_cell)
-
-    def _note_loading_cell(self, result: Any) -> None:
-        """Remember the cell that loaded Headrace, which was under way before cells were watched."""
-        self._note_no_more()
-        info = getattr(result, "info", None)
-        source = getattr(info, "raw_cell", "") or ""
-        if not source.strip() or getattr(info, "silent", False):
-            return
-        cell = self._cell(source, self._session.cell_metadata, None)
-        key = cell.id or _digest(source)
-        if key not in self._session.last:
-            self._session.note_start(key, cell)
-            state = None if result.success else State(type=StateType.FAILED)
-            self._session.note_end(key, cell, None, self._flow(cell), state)
+        self._loading.close()
 
     def _showtraceback(self, *args: Any, **kwargs: Any) -> None:
         held = self.held.get(threading.get_ident())
@@ -119,7 +101,7 @@ class CellRunner:
             check_names(self._session, cell)
         except HeadraceError as error:
             return self._refuse(result, error)
-        key = cell.id or (f"task:{cell.name}" if task is not None and task.options.name else _digest(source))
+        key = cell.id or (f"task:{cell.name}" if task is not None and task.options.name else digest_of(source))
         self._session.note_start(key, cell)
         flow = self._flow(cell)
         try:
@@ -457,10 +439,6 @@ def _is_async(nodelist: list[ast.stmt], cell_name: str, compiler: Any) -> bool:
         return False
     code = compile(ast.Module(list(nodelist), []), cell_name, "exec", flags=_AWAIT, dont_inherit=True)
     return bool(code.co_flags & inspect.CO_COROUTINE)
-
-
-def _digest(source: str) -> str:
-    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
