@@ -198,7 +198,8 @@ class Bench:
         self.row("any task found and shown", self.median(FIND, *names), 300)
         laid = [ms for count, ms in page.evaluate(LAYOUTS) if count == 1000]
         self.row("layout of 1,000 nodes", statistics.median(laid), 50)
-        page.evaluate(COLLAPSE)
+        page.evaluate(close)
+        page.evaluate(GROUPS, root)
         page.evaluate(EXPAND, 0)
         pan, zoom = page.evaluate(MOVE)
         self.row("frames while panning, 1,000 nodes open", pan, 30, "fps", more=True)

@@ -74,6 +74,11 @@ def choose(page: Page, entry: str) -> None:
 def test_the_flow_is_drawn_before_anything_ran_and_leads_to_the_cells(opened: Page, lab: Lab) -> None:
     page = opened
     panel = show(page, NAME)
+    for item, title in (("headrace-run", "Run tasks.ipynb"), ("headrace-schedule", "Schedule tasks.ipynb")):
+        panel.locator(f'.jp-Toolbar-item[data-jp-item-name="{item}"]').click()
+        expect(page.get_by_role("dialog").get_by_role("heading", name=title)).to_be_visible()
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="hidden")
     panel.locator('.jp-Toolbar-item[data-jp-item-name="headrace-flow"]').click()
     flow = page.locator(".hr-runview")
     expect(flow.locator(".hr-node.hr-mod-stale .hr-node-name", has_text="load")).to_be_visible()

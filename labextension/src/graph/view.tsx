@@ -141,11 +141,18 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
   const spoken = useSpoken(scene, model, marked);
 
   const show = React.useCallback(
-    (box: IBox, zoom: number) =>
+    (box: IBox, zoom: number, at = 180) => {
+      const view = flow.getViewport();
+      const { clientWidth = 0, clientHeight = 0 } = frame.current ?? {};
+      // A flight over thousands of pixels shows nothing on its way: what is far is jumped to.
+      const near =
+        Math.abs(box.x * view.zoom + view.x) < 2 * clientWidth &&
+        Math.abs(box.y * view.zoom + view.y) < 2 * clientHeight;
       void flow.setCenter(box.x + Math.min(box.width / 2, 400), box.y + Math.min(box.height / 2, 240), {
         zoom,
-        duration: still() ? 0 : 180
-      }),
+        duration: still() || !near ? 0 : at
+      });
+    },
     [flow]
   );
   const fit = React.useCallback(
@@ -248,7 +255,7 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     const [left, top] = [box.x * zoom + x, box.y * zoom + y];
     const { clientWidth, clientHeight } = frame.current;
     if (left < 0 || top < 0 || left + NODE_WIDTH * zoom > clientWidth || top + NODE_HEIGHT * zoom > clientHeight) {
-      show(box, zoom);
+      show(box, zoom, 0);
     }
   }, [flow, scene, show, shownSelected, size]);
 

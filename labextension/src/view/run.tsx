@@ -120,6 +120,13 @@ export function RunView(props: IRunViewProps): JSX.Element {
     }
   }, [model, model.graphLoaded, run]);
 
+  // The server counts a long log once: asked now, its tab opens at once.
+  React.useEffect(() => {
+    if (model.graphLoaded) {
+      manager.api.logs(model.rootId, { offset: 0, limit: 1 }).catch(() => undefined);
+    }
+  }, [manager, model, model.graphLoaded]);
+
   const select = React.useCallback((next: string | null) => setNode(next), []);
 
   if (model.gone) {
