@@ -188,11 +188,12 @@ def _pickle(path: str, values: dict[str, Any], defined: frozenset[str], limit: i
 
 def _by_value(file: Any, defined: frozenset[str]) -> Any:
     """Return a pickler for functions and classes that no statement brings back."""
-    import cloudpickle
+    from headrace.kernel_magic.pickling import pickler_class
 
     namespace = _shell().user_ns
+    plain = pickler_class()
 
-    class Pickler(cloudpickle.Pickler):
+    class Pickler(plain):  # type: ignore[misc, valid-type]
         def reducer_override(self, value: Any) -> Any:
             if isinstance(value, (type, types.FunctionType)) and value.__module__ == "__main__":
                 name = value.__qualname__

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.errors import HeadraceError, NotFound, UsageError, one_line
 from headrace.core.runs import Run
 from headrace.kernel_magic.definition import SCRIPT_PREFIX
+from headrace.kernel_magic.pickling import pickler_class
 from headrace.kernel_magic.previews import ENTRIES, TEXT
 
 if TYPE_CHECKING:
@@ -100,10 +101,8 @@ def pack(value: Any) -> bytes:
     UsageError
         It would be larger than 5 MB.
     """
-    import cloudpickle
-
     buffer = _Limited()
-    cloudpickle.CloudPickler(buffer).dump(value)
+    pickler_class()(buffer).dump(value)
     return bytes(buffer)
 
 

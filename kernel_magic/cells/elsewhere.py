@@ -86,10 +86,10 @@ class LastValue:
         self.there = True
 
     def __reduce__(self) -> Any:
-        import cloudpickle
+        from headrace.kernel_magic.pickling import dumps
 
         try:
-            data = cloudpickle.dumps(self.value)
+            data = dumps(self.value)
         except Exception:
             data = b""
         return (_last_value, (data if len(data) <= VALUE_BYTES else b"",))

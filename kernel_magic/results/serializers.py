@@ -7,6 +7,7 @@ import zlib
 from typing import Any, Protocol
 
 from headrace.core.errors import InvalidOption, UnserializableResult
+from headrace.kernel_magic.pickling import dumps
 
 
 class Serializer(Protocol):
@@ -42,10 +43,8 @@ class PickleSerializer:
 
     def dumps(self, value: Any) -> bytes:
         """Return a value's bytes (see Serializer)."""
-        import cloudpickle
-
         try:
-            return bytes(cloudpickle.dumps(value, protocol=5))
+            return dumps(value, protocol=5)
         except Exception as error:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
             raise UnserializableResult(

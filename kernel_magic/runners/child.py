@@ -121,16 +121,15 @@ class Child:
 
 
 def _refused(error: BaseException) -> tuple[str, bytes]:
-    import cloudpickle
-
     from headrace.core.errors import FailedRun, one_line
     from headrace.kernel_magic.engine.outcome import Kind
     from headrace.kernel_magic.engine.tracebacks import traceback_text
+    from headrace.kernel_magic.pickling import dumps
 
     failure = FailedRun(
         f"The call could not be opened in the process that was to run it: {type(error).__name__}: {one_line(error)}."
     )
-    return Kind.ERROR.value, cloudpickle.dumps((None, failure, traceback_text(error)))
+    return Kind.ERROR.value, dumps((None, failure, traceback_text(error)))
 
 
 def main() -> None:

@@ -53,9 +53,9 @@ class ProcessPoolTaskRunner:
         """Return what a flow run submits to."""
         packed = None
         if self.initializer is not None:
-            import cloudpickle
+            from headrace.kernel_magic.pickling import dumps
 
-            packed = cloudpickle.dumps((self.initializer, self.initargs))
+            packed = dumps((self.initializer, self.initargs))
         return ProcessRunner(self.max_workers or os.cpu_count() or 1, packed)
 
     def __repr__(self) -> str:

@@ -98,7 +98,7 @@ def interrupt_there(run_id: str, reason: str) -> bool:
 
 def lost(what: str) -> tuple[str, bytes]:
     """Return the outcome of a body that may not be run here: another worker began it, and died."""
-    import cloudpickle
+    from headrace.kernel_magic.pickling import dumps
 
     outcome = crashed(f"the worker that ran {what} was lost")
-    return outcome.kind.value, cloudpickle.dumps((None, outcome.error, ""))
+    return outcome.kind.value, dumps((None, outcome.error, ""))

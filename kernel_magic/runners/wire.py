@@ -135,12 +135,14 @@ def pickle_by_value(value: Any, fn: Any) -> bytes:
     """Return a value as bytes; what stands in the function's module goes by value if nobody can import that."""
     import cloudpickle
 
+    from headrace.kernel_magic.pickling import dumps
+
     module = sys.modules.get(getattr(fn, "__module__", None) or "")
     if module is None or module.__name__ == "__main__" or importable(module.__name__):
-        return bytes(cloudpickle.dumps(value))
+        return dumps(value)
     cloudpickle.register_pickle_by_value(module)
     try:
-        return bytes(cloudpickle.dumps(value))
+        return dumps(value)
     finally:
         cloudpickle.unregister_pickle_by_value(module)
 
@@ -211,22 +213,21 @@ def forget(run: LiveRun) -> None:
 
 def pack_outcome(run: LiveRun, outcome: Outcome) -> tuple[str, bytes]:
     """Return an outcome as a kind and bytes; what cannot be pickled becomes an error that says so."""
-    import cloudpickle
-
     from headrace.kernel_magic.engine.tracebacks import traceback_text
+    from headrace.kernel_magic.pickling import dumps
 
     text = "" if outcome.error is None else traceback_text(outcome.error)
     try:
-        return outcome.kind.value, cloudpickle.dumps((outcome.value, outcome.error, text))
+        return outcome.kind.value, dumps((outcome.value, outcome.error, text))
     except Exception as error:
         if outcome.error is not None:
             stand_in: Exception = FailedRun(f"{type(outcome.error).__name__}: {one_line(outcome.error)}")
-            return outcome.kind.value, cloudpickle.dumps((None, stand_in, text))
+            return outcome.kind.value, dumps((None, stand_in, text))
         failure = UnserializableResult(
             f"{run.kind} {run.definition.name!r} returned a {type(outcome.value).__name__}, which cannot be sent back "
             f"from the process that ran it: {one_line(error)}."
         )
-        return Kind.ERROR.value, cloudpickle.dumps((None, failure, ""))
+        return Kind.ERROR.value, dumps((None, failure, ""))
 
 
 def unpack_outcome(kind: str, data: bytes) -> Outcome:

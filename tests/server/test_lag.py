@@ -38,6 +38,18 @@ recorder.flush()
 """
 
 
+#: A process that does nothing but sleep: how late it is, is the machine's doing (other tests run beside).
+CONTROL = """
+import sys, time
+end, lags = time.monotonic() + float(sys.argv[1]), []
+while time.monotonic() < end:
+    due = time.perf_counter() + 0.005
+    time.sleep(0.005)
+    lags.append(time.perf_counter() - due)
+print(sorted(lags)[int(len(lags) * 0.99)])
+"""
+
+
 @asynccontextmanager
 async def watched(lags: list[float]) -> AsyncIterator[None]:
     """Sample how late the event loop is while the block runs."""
@@ -65,6 +77,7 @@ async def test_the_loop_is_not_held_up_while_runs_finish_and_are_listed(
     await socket.read_message()
     lags: list[float] = []
     writer = subprocess.Popen([sys.executable, "-c", WRITER, "3"])
+    control = subprocess.Popen([sys.executable, "-c", CONTROL, "3"], stdout=subprocess.PIPE, text=True)
     seen: set[str] = set()
 
     async def listen() -> None:
@@ -85,4 +98,6 @@ async def test_the_loop_is_not_held_up_while_runs_finish_and_are_listed(
     lags.sort()
     assert writer.returncode == 0
     assert len(seen) > 60
-    assert lags[int(len(lags) * 0.99)] < MOST, f"p99 {lags[int(len(lags) * 0.99)]:.3f} s of {len(lags)}"
+    machine = float(control.communicate(timeout=30)[0])
+    own = lags[int(len(lags) * 0.99)]
+    assert own < MOST + machine, f"p99 {own:.3f} s of {len(lags)}; a process that sleeps: {machine:.3f} s"

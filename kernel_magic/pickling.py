@@ -1,0 +1,56 @@
+"""cloudpickle, with the file names of functions kept.
+
+From version 3.1.3 on it writes "<dynamic-code>" in their place. They are what
+tracebacks show lines by, and what the source of a cell's function is found by
+in the process that opens it (and by caches there).
+"""
+
+from __future__ import annotations
+
+import io
+import types
+from collections import ChainMap
+from functools import lru_cache
+from typing import Any
+
+#: What cloudpickle writes in place of a file's name.
+_NAMELESS = "<dynamic-code>"
+
+
+@lru_cache(maxsize=1)
+def pickler_class() -> Any:
+    """Return the class of picklers; cloudpickle is imported when something is pickled."""
+    import cloudpickle
+
+    plain = cloudpickle.CloudPickler
+    reduce_code = plain.dispatch_table[types.CodeType]
+
+    def reduce_named(code: types.CodeType) -> Any:
+        kind, arguments, *rest = reduce_code(code)
+        named = tuple(code.co_filename if type(each) is str and each == _NAMELESS else each for each in arguments)
+        return (kind, named, *rest)
+
+    class Pickler(plain):  # type: ignore[misc, valid-type]
+        """cloudpickle's, with the file names of functions kept."""
+
+        dispatch_table = ChainMap({types.CodeType: reduce_named}, plain.dispatch_table)
+
+    return Pickler
+
+
+def dumps(value: Any, protocol: int | None = None) -> bytes:
+    """Return a value as bytes by cloudpickle.
+
+    Parameters
+    ----------
+    value : object
+    protocol : int or None, default pickle's highest
+
+    Raises
+    ------
+    Exception
+        Whatever the value's own pickling raises.
+    """
+    with io.BytesIO() as file:
+        pickler_class()(file, protocol=protocol).dump(value)
+        return file.getvalue()
