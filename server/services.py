@@ -254,6 +254,9 @@ class Services:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
+        interpreters = self.__dict__.get("interpreters")
+        if interpreters is not None:
+            interpreters.close()
         if self._store is not None:
             self._store.close()
             self._store = None

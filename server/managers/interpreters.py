@@ -168,6 +168,13 @@ class Interpreters:
             "output": shown.decode("utf-8", "replace"),
         }
 
+    def close(self) -> None:
+        """Let go of what installations have written; pip itself goes on."""
+        with self._lock:
+            for _, output in self._installing.values():
+                output.close()
+            self._installing.clear()
+
     def source(self) -> str:
         """Return what pip is told to install: this very Headrace, from where it came from."""
         if self._source:
