@@ -16,7 +16,7 @@ from headrace.core.errors import Conflict, StoreFull, UsageError
 from headrace.core.ids import new_id
 from headrace.core.launching import deployment_run, run_again
 from headrace.core.runs import DAMAGED
-from headrace.store import Store
+from headrace.store import Store, sinks
 from headrace.store.recorder import Recorder, RunRecord
 from headrace.store.sinks import JournalSink, StoreSink, fold_journals, journal_folders
 
@@ -123,8 +123,10 @@ def test_a_journal_that_another_process_has_removed_meanwhile_is_no_fault(
 
 
 def test_where_one_disk_is_full_the_journal_goes_to_the_other(
-    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A runtime folder of its own: the session's is shared, and a journal left there would be folded into other stores.
+    monkeypatch.setattr(sinks, "runtime_dir", lambda: tmp_path / "runtime")
     folders, write = journal_folders(sqlite_store.place.data_dir), os.write
     full = {folders[0]}
 
