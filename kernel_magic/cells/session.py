@@ -25,6 +25,7 @@ from headrace.kernel_magic.cells.lazy import Lazy
 from headrace.kernel_magic.cells.notebook import Cell, Notebook, find_notebook, session_path
 from headrace.kernel_magic.cells.routing import REQUEST, goes_to_front
 from headrace.kernel_magic.cells.runners import CellRunners
+from headrace.kernel_magic.cells.staleness import small_values
 
 #: Names that IPython itself puts into a namespace.
 _IPYTHON_NAMES = frozenset(
@@ -56,6 +57,8 @@ class LastRun:
     at : int, µs
     count : int
         How many runs of cells had ended in this kernel, it included.
+    seen : dict of str to str
+        Name it read → its value in words, of small plain values.
     """
 
     run_id: str
@@ -67,6 +70,7 @@ class LastRun:
     files: dict[str, str] = field(default_factory=dict)
     at: int = 0
     count: int = 0
+    seen: dict[str, str] = field(default_factory=dict)
 
 
 class CellSession:
@@ -383,10 +387,11 @@ class CellSession:
                 else:
                     self.writers[name] = run_id
         now = SYSTEM_CLOCK.now_us()
+        seen = small_values(self.shell.user_ns, flow.reads) if flow is not None else {}
         ended = state if state is not None else State(type=StateType.COMPLETED)
         files = self.file_marks(flow, cell.task.options if cell.task is not None else None) if flow is not None else {}
         self.last[key] = LastRun(
-            run_id or "", ended.type, ended.name, cell.source, seconds, made, files, now, self._count
+            run_id or "", ended.type, ended.name, cell.source, seconds, made, files, now, self._count, seen
         )
         if run_id is not None and cell.task is not None and cell.task.options.name:
             self.tasks[cell.task.options.name] = run_id

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.dataflow import CellGraph, normalise_source
 from headrace.core.errors import HeadraceError
@@ -54,7 +54,8 @@ def _why(session: CellSession, graph: CellGraph, cell_id: str, cell: Cell, write
         others = () if isinstance(session.shell.user_ns.get(name), ModuleType) else writers.get(name, ())
         reason = _other_value(session, graph, name, sources, [w for w in others if w != cell_id], last.count)
         if reason:
-            return reason
+            before, now = last.seen.get(name), small_values(session.shell.user_ns, (name,)).get(name)
+            return f"{name} changed: {before} → {now}" if before and now and before != now else reason
     options = cell.task.options if cell.task is not None else None
     marks = session.file_marks(graph.flows[cell_id], options, as_imported=False)
     for path, mark in last.files.items():
@@ -95,6 +96,24 @@ def _other_value(
 
 def _runs(session: CellSession, graph: CellGraph, cell_id: str) -> Sequence[tuple[int, str]]:
     return session.history.get(key_of_cell(session_cell(graph, cell_id, session)), ())
+
+
+def small_values(namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Return name → value in words, of numbers and short texts.
+
+    Parameters
+    ----------
+    namespace : mapping
+    names : iterable of str
+    """
+    found = {}
+    for name in names:
+        value = namespace.get(name)
+        if type(value) in (bool, int, float, str) and (type(value) is not str or len(value) <= 40):
+            words = repr(value)
+            if len(words) <= 60:
+                found[name] = words
+    return found
 
 
 def session_cell(graph: CellGraph, cell_id: str, session: CellSession) -> Cell:

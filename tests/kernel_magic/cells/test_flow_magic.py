@@ -160,6 +160,27 @@ def test_a_name_that_nobody_defines_is_reported_before_anything_runs(book: Book)
     assert ran(said) == []
 
 
+def test_the_status_says_which_value_and_which_module_changed(
+    start_kernel: Callable[..., Kernel], tmp_path: Path
+) -> None:
+    (tmp_path / "own_helpers.py").write_text("def double(n):\n    return 2 * n\n")
+    cells = {
+        "rate": "%%task rate_of\nrate = 0.2",
+        "use": "%%task use\nfrom own_helpers import double\ny = double(rate)",
+        "more": "%%task more\nz = double(y)",
+    }
+    book = Book(start_kernel, tmp_path, cells)
+    book.kernel.run(f"%load_ext headrace\nimport sys\nsys.path.insert(0, {str(tmp_path)!r})")
+    assert book.magic("%flow run").status == "ok"
+    book.kernel.run("%%task rate_of\nrate = 0.3", cell_id="rate")
+    book.edit("rate", "%%task rate_of\nrate = 0.3")
+    assert "rate changed: 0.2 → 0.3" in book.magic("%flow status").result
+    assert ran(book.magic("%flow run")) == []
+    (tmp_path / "own_helpers.py").write_text("def double(n):\n    return n + n\n")
+    status = book.magic("%flow status").result
+    assert "own_helpers.py is another" in next(line for line in status.splitlines() if line.startswith("more"))
+
+
 def test_a_file_that_changes_makes_its_reader_stale(book: Book, tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("1")
     book.edit("other", "%%task other\nz = int(open('data.txt').read())\nprint('ran other')")
