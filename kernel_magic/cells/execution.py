@@ -18,11 +18,12 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.cells import CellOptions, CellTask
+from headrace.core.cells import CellTask
 from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.errors import HeadraceError, InvalidOption, StopSignal, StoreError, one_line
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.capture import CellOutputs
+from headrace.kernel_magic.cells.engine_options import run_options
 from headrace.kernel_magic.cells.frames import hide_own_frames, one_line_error, own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
 from headrace.kernel_magic.cells.loading import LoadingCell, digest_of
@@ -409,24 +410,6 @@ class CellAttempt:
             recorder.flush()
         except StoreError as error:
             logging.getLogger("headrace.cells").warning("the cell's outputs are not recorded: %s", error)
-
-
-def run_options(options: CellOptions) -> Any:
-    """Return a cell's options as the engine's; the keeper decides what is stored."""
-    from headrace.kernel_magic.options import TaskOptions
-
-    delays = options.retry_delay_seconds
-    return TaskOptions(
-        name=options.name or None,
-        description=options.description or None,
-        tags=options.tags,
-        retries=options.retries,
-        retry_delay_seconds=list(delays) if isinstance(delays, tuple) else delays,
-        retry_jitter_factor=options.retry_jitter_factor or None,
-        timeout_seconds=options.timeout_seconds,
-        log_prints=False,
-        persist_result=True,
-    )
 
 
 def _is_async(nodelist: list[ast.stmt], cell_name: str, compiler: Any) -> bool:

@@ -310,7 +310,7 @@ def _run_cell(session: CellSession, cell: Cell) -> bool:
 
 def _refuse(session: CellSession, cell: Cell, upstream: str) -> None:
     """Record that a cell was not run because another one failed."""
-    from headrace.kernel_magic.cells.execution import run_options
+    from headrace.kernel_magic.cells.engine_options import run_options
     from headrace.kernel_magic.definition import Definition
     from headrace.kernel_magic.engine.sync import execute_sync
 
