@@ -59,10 +59,11 @@ def keep(handle: Any, run: LiveRun, parameters: Mapping[str, Any]) -> None:
 
 def _kept_function(handle: Any, store: Store) -> str:
     """Return the snapshot of a flow or task as it is now: the helpers and globals that it reaches may have changed."""
-    from headrace.kernel_magic.results.source import source_files
+    from headrace.kernel_magic.results.source import Sources
 
     kept: dict[str, tuple[bytes, str]] = handle.__dict__.setdefault("_snapshots", {})
-    data = _packed({"handle": handle, "sources": source_files(handle)}, "its function, with the globals that it uses,")
+    function = _packed(handle, "its function, with the globals that it uses,")
+    data = pack({"sources": Sources.of(handle), "function": function})
     digest = hashlib.sha256(data).digest()
     last = kept.get(store.place.url)
     if last is None or last[0] != digest:
@@ -126,13 +127,12 @@ def restore(store: Store, snapshot_id: str) -> Any:
     ------
     NotFound, UntrustedResultError
     """
-    from headrace.kernel_magic.results.source import restore_files
-
     found = unpack(store, snapshot_id)
     if not isinstance(found, dict):  # kept before the sources were
         return found
-    restore_files(found["sources"])
-    return found["handle"]
+    handle = pickle.loads(found["function"])  # noqa: S301  sealed by ourselves
+    found["sources"].restore(handle)
+    return handle
 
 
 def is_exact(value: Any, depth: int = 0) -> bool:

@@ -20,6 +20,7 @@ import sysconfig
 import textwrap
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -127,15 +128,8 @@ def _note(name: str, value: Any, found: dict[str, str], seen: set[int]) -> None:
         found[name] = f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-def source_files(value: Any) -> dict[str, str]:
-    """Return the sources of a function and of what it reaches that lie in no file: cells of a notebook, the REPL.
-
-    Returns
-    -------
-    dict
-        File name (made up) → text.
-    """
-    files: dict[str, str] = {}
+def _functions(value: Any) -> Iterator[types.FunctionType]:
+    """Yield a function and those of the user's that it reaches, methods of classes too."""
     ahead, seen = [value], set()
     while ahead:
         value = _bare(ahead.pop())
@@ -148,20 +142,58 @@ def source_files(value: Any) -> dict[str, str]:
             [value] if isinstance(value, types.FunctionType) else [_bare(member) for member in vars(value).values()]
         )
         for function in members:
-            if not isinstance(function, types.FunctionType):
-                continue
+            if isinstance(function, types.FunctionType):
+                yield function
+                ahead.extend(entry for _, entry in _reached(function))
+
+
+def _place(function: types.FunctionType) -> tuple[str, int]:
+    """What tells a function from the others of its snapshot, whatever its file is called."""
+    return function.__qualname__, function.__code__.co_firstlineno
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The sources of functions that lie in no file: cells of a notebook, the REPL.
+
+    Parameters
+    ----------
+    files : mapping
+        File name (made up) → text.
+    places : mapping
+        Qualified name and line → file name: cloudpickle does not keep the names of files that are none.
+    """
+
+    files: Mapping[str, str]
+    places: Mapping[tuple[str, int], str]
+
+    @classmethod
+    def of(cls, value: Any) -> Sources:
+        """Return the sources of a function and of what it reaches."""
+        files: dict[str, str] = {}
+        places: dict[tuple[str, int], str] = {}
+        for function in _functions(value):
             name = function.__code__.co_filename
-            if name not in files and not os.path.exists(name):
-                files[name] = "".join(linecache.getlines(name))
-            ahead.extend(entry for _, entry in _reached(function))
-    return {name: text for name, text in files.items() if text}
+            if name not in files:
+                files[name] = "" if os.path.exists(name) else "".join(linecache.getlines(name))
+            if files[name]:
+                places[_place(function)] = name
+        return cls({name: text for name, text in files.items() if text}, places)
+
+    def restore(self, value: Any) -> None:
+        """Let Python find them again, where `value` has travelled to: for digests, tracebacks and a run's record."""
+        for name, text in self.files.items():
+            # A time of None tells linecache that there is no file to compare with.
+            linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+        for function in _functions(value):
+            known = self.places.get(_place(function))
+            if known is not None and function.__code__.co_filename != known:
+                function.__code__ = _moved(function.__code__, known)
 
 
-def restore_files(files: Mapping[str, str]) -> None:
-    """Let Python find the sources that `source_files` returned: for digests, tracebacks and a run's record."""
-    for name, text in files.items():
-        # A time of None tells linecache that there is no file to compare with.
-        linecache.cache.setdefault(name, (len(text), None, text.splitlines(keepends=True), name))
+def _moved(code: types.CodeType, name: str) -> types.CodeType:
+    constants = tuple(_moved(each, name) if isinstance(each, types.CodeType) else each for each in code.co_consts)
+    return code.replace(co_filename=name, co_consts=constants)
 
 
 def module_digest(module: types.ModuleType) -> str:
