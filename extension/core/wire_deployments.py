@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -115,9 +116,12 @@ def matrix_to_wire(runs: Iterable[Run], below: Mapping[str, Iterable[Run]]) -> d
     columns = list(runs)
     rows: dict[str, str] = {}
     found: dict[tuple[str, str], Run] = {}
+    seen = Counter(run.cell_id for root in columns for run in below.get(root.id, ()) if run.cell_id is not None)
     for root in columns:
         for run in below.get(root.id, ()):
-            key = run.cell_id or run.definition_key or run.definition
+            # A cell that a run injected has an id that no other run knows: its name is what they share.
+            cell = run.cell_id if run.cell_id is None or seen[run.cell_id] > 1 or len(columns) == 1 else run.name
+            key = cell or run.definition_key or run.definition
             rows.setdefault(key, run.definition or run.name)
             found[key, root.id] = run
     cells = []

@@ -34,6 +34,7 @@ export type Place =
   | { page: 'runs' }
   | { page: 'run'; id: string; tab?: string; node?: string }
   | { page: 'deployment'; id: string }
+  | { page: 'compare'; id: string; other?: string }
   | { page: 'workers' };
 
 /** What a file can be asked for: a dialog that makes a run or a schedule of it. */

@@ -71,6 +71,7 @@ export function Page({ host }: { host: PageHost }): JSX.Element {
         <strong>Headrace</strong>
         {link({ page: 'home' }, trans.__('Home'), place.page === 'home')}
         {link({ page: 'runs' }, trans.__('Runs'), place.page === 'runs')}
+        {link({ page: 'workers' }, trans.__('Workers and limits'), place.page === 'workers')}
       </nav>
       <main className="hr-main">
         <PlaceView

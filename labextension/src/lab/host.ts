@@ -4,6 +4,7 @@ import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { toHash } from '../app/router';
 import { renderPlain } from '../view/plainoutput';
 import type { IDialogRequest, IHost, IQuestion, IServices, ITranslator, NoticeKind, Place } from '../tokens';
 import type { NotebookOutput } from '../wire/words';
@@ -30,8 +31,7 @@ export class LabHost implements IHost {
   }
 
   address(place: Place): string {
-    const id = 'id' in place ? `/${place.page}s/${place.id}` : `/${place.page}`;
-    return `${URLExt.join(PageConfig.getBaseUrl(), 'headrace/')}#${id}`;
+    return `${URLExt.join(PageConfig.getBaseUrl(), 'headrace/')}${toHash(place)}`;
   }
 
   openFile(path: string, cellId?: string): void {

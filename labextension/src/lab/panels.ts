@@ -9,7 +9,8 @@ export const OPEN_COMMAND = 'headrace:open';
 type Main = MainAreaWidget<PlaceWidget>;
 
 function key(place: Place): string {
-  return 'id' in place ? `${place.page}:${place.id}` : place.page;
+  const ids = 'id' in place ? [place.id, ...('other' in place && place.other ? [place.other] : [])] : [];
+  return [place.page, ...ids].join(':');
 }
 
 export class Panels {

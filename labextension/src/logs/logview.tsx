@@ -5,9 +5,10 @@ import type { RunModel } from '../model/run';
 import { plain } from '../pure/ansi';
 import { logTime } from '../pure/time';
 import type { ILogLine } from '../wire/words';
-import { AnsiText, Empty, IconButton, Problem, SearchBox } from '../view/basics';
+import { AnsiText, CopyButton, Empty, IconButton, Problem, SearchBox } from '../view/basics';
 import { Icon } from '../view/icons';
-import { useOwned, useServices, useSettled } from '../view/context';
+import { useOwned, useServices, useSettled, useTrans } from '../view/context';
+import { Traceback } from '../view/traceback';
 import { offsetOf, ROW_HEIGHT, scale, scrollOf } from './scale';
 
 const LEVELS = [
@@ -38,8 +39,21 @@ export function levelName(level: number): string {
   return { error: 'ERROR', warning: 'WARNING', info: 'INFO', debug: 'DEBUG' }[levelClass(level)] ?? '';
 }
 
-const Line = React.memo(function Line(props: { line: ILogLine | undefined; index: number; source: string | null }) {
-  const { line, index, source } = props;
+interface ILineProps {
+  line: ILogLine | undefined;
+  index: number;
+  source: string | null;
+  /** Given where the line's run can be shown. */
+  onSource?: (runId: string) => void;
+  sourceTitle?: string;
+  /** Show all lines of a message that has several. */
+  onWhole: (line: ILogLine) => void;
+  wrap: boolean;
+}
+
+const Line = React.memo(function Line(props: ILineProps) {
+  const { line, index, source, onSource } = props;
+  const trans = useTrans();
   if (!line) {
     return (
       <div className="hr-log-line hr-mod-waiting" style={{ height: ROW_HEIGHT }}>
@@ -47,7 +61,9 @@ const Line = React.memo(function Line(props: { line: ILogLine | undefined; index
       </div>
     );
   }
-  const text = line.message.length > LONGEST ? `${line.message.slice(0, LONGEST)} …` : line.message;
+  const breaks = props.wrap ? 0 : line.message.split('\n').length - 1;
+  const whole = breaks ? line.message.slice(0, line.message.indexOf('\n')) : line.message;
+  const text = whole.length > LONGEST ? `${whole.slice(0, LONGEST)} …` : whole;
   return (
     <div className={`hr-log-line hr-level-${levelClass(line.level)}`}>
       <span className="hr-log-number">{line.number + 1}</span>
@@ -55,9 +71,27 @@ const Line = React.memo(function Line(props: { line: ILogLine | undefined; index
         {logTime(line.at)}
       </span>
       <span className="hr-log-level">{levelName(line.level)}</span>
-      {source !== null && <span className="hr-log-source">{source}</span>}
+      {source !== null &&
+        (source && onSource ? (
+          <button
+            type="button"
+            className="hr-log-source hr-link"
+            tabIndex={-1}
+            title={props.sourceTitle}
+            onClick={() => onSource(line.run_id)}
+          >
+            {source}
+          </button>
+        ) : (
+          <span className="hr-log-source">{source}</span>
+        ))}
       <span className="hr-log-text">
         <AnsiText text={text} links />
+        {breaks > 0 && (
+          <button type="button" className="hr-log-more hr-link" tabIndex={-1} onClick={() => props.onWhole(line)}>
+            {trans._n('+%1 line', '+%1 lines', breaks, breaks)}
+          </button>
+        )}
       </span>
     </div>
   );
@@ -69,9 +103,11 @@ interface ILogViewProps {
   nodeId?: string;
   /** Less around it: inside another panel. */
   compact?: boolean;
+  /** Show the run that wrote a line. */
+  onSource?: (runId: string) => void;
 }
 
-export function LogView({ run, nodeId, compact }: ILogViewProps): JSX.Element {
+export function LogView({ run, nodeId, compact, onSource }: ILogViewProps): JSX.Element {
   const services = useServices();
   const { trans } = services.host;
   const wanted: Partial<ILogFilter> = { runId: nodeId ?? null };
@@ -81,6 +117,7 @@ export function LogView({ run, nodeId, compact }: ILogViewProps): JSX.Element {
   const [offset, setOffset] = React.useState(0);
   const [following, setFollowing] = React.useState(true);
   const [wrap, setWrap] = React.useState(false);
+  const [whole, setWhole] = React.useState<ILogLine | null>(null);
   const [search, setSearch] = React.useState('');
   const settled = useSettled(search, TYPING_MS);
   const sizes = scale(model.total, height);
@@ -174,7 +211,18 @@ export function LogView({ run, nodeId, compact }: ILogViewProps): JSX.Element {
   for (let index = first; index < last; index += 1) {
     const line = model.line(index);
     const source = names ? (line ? (run.nodes.get(line.run_id)?.name ?? '') : '') : null;
-    lines.push(<Line key={index} line={line} index={index} source={source} />);
+    lines.push(
+      <Line
+        key={index}
+        line={line}
+        index={index}
+        source={source}
+        onSource={onSource}
+        onWhole={setWhole}
+        wrap={wrap}
+        sourceTitle={onSource && trans.__('Show the cell or task that wrote this')}
+      />
+    );
   }
   const top = scrollOf(offset, sizes) + (wrap ? 0 : first * ROW_HEIGHT - offset);
   const copyVisible = () =>
@@ -252,6 +300,26 @@ export function LogView({ run, nodeId, compact }: ILogViewProps): JSX.Element {
           </div>
         </div>
       </div>
+      {whole && (
+        <section className="hr-log-whole" aria-label={trans.__('The whole message')}>
+          <header>
+            <span className="hr-muted">
+              {[levelName(whole.level), run.nodes.get(whole.run_id)?.name, logTime(whole.at)]
+                .filter(Boolean)
+                .join(' · ')}
+            </span>
+            <span className="hr-grow" />
+            <CopyButton label={trans.__('Copy')} text={() => plain(whole.message)} />
+            <IconButton icon="close" label={trans.__('Close')} onClick={() => setWhole(null)} />
+          </header>
+          <pre tabIndex={0}>
+            <Traceback
+              text={whole.message}
+              onCell={onSource && run.nodes.get(whole.run_id)?.cell_id ? () => onSource(whole.run_id) : undefined}
+            />
+          </pre>
+        </section>
+      )}
     </div>
   );
 }

@@ -1,5 +1,6 @@
 /** The schedule builder: what a person chose, and the body that says it to the server. */
-import { instantOf, ownZone } from '../pure/zone';
+import { instantOf, isZone, ownZone, wallOf } from '../pure/zone';
+import type { ISchedule } from '../wire/words';
 
 export type ScheduleMode =
   'hourly' | 'daily' | 'weekdays' | 'weekly' | 'monthly' | 'interval' | 'cron' | 'rrule' | 'once';
@@ -41,6 +42,24 @@ export function newSchedule(now: Date = new Date()): IScheduleForm {
     at: `${tomorrow.getFullYear()}-${two(tomorrow.getMonth() + 1)}-${two(tomorrow.getDate())}T09:00`,
     timezone: ownZone()
   };
+}
+
+/** The form that says what a schedule says already. */
+export function formOfSchedule(schedule: ISchedule): IScheduleForm {
+  const timezone = schedule.timezone && isZone(schedule.timezone) ? schedule.timezone : 'UTC';
+  const form = { ...newSchedule(), timezone };
+  if (schedule.cron) {
+    return { ...form, mode: 'cron', cron: schedule.cron };
+  }
+  if (schedule.rrule) {
+    return { ...form, mode: 'rrule', rrule: schedule.rrule };
+  }
+  if (schedule.at) {
+    return { ...form, mode: 'once', at: wallOf(schedule.at, timezone) };
+  }
+  const seconds = schedule.interval_seconds ?? 3600;
+  const unit = (['days', 'hours', 'minutes'] as const).find(each => seconds % UNIT_SECONDS[each] === 0) ?? 'minutes';
+  return { ...form, mode: 'interval', every: seconds / UNIT_SECONDS[unit], unit };
 }
 
 /** The cron rule of a preset, null for modes that are none. */

@@ -40,6 +40,12 @@ function ahead(at: number, zone: string): number {
   return wall - Math.floor(at / 1000) * 1000;
 }
 
+/** The wall time of an instant in a zone, as `2026-11-24T09:30`. */
+export function wallOf(instant: string, zone: string): string {
+  const at = Date.parse(instant);
+  return new Date(at + ahead(at, zone)).toISOString().slice(0, 16);
+}
+
 /** The instant of a wall time `2026-11-24T09:30` in a zone; null if it is none. */
 export function instantOf(wall: string, zone: string): string | null {
   const naive = Date.parse(`${wall}Z`);

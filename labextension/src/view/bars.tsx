@@ -43,6 +43,34 @@ export function DayBars({ days }: { days: readonly IDay[] }): JSX.Element {
   );
 }
 
+/** How long runs took on each day: the median of those that completed. */
+export function DayMedians({ days }: { days: readonly IDay[] }): JSX.Element | null {
+  const { trans } = useServices().host;
+  const most = Math.max(...days.map(day => day.median_seconds ?? 0));
+  if (!most) {
+    return null;
+  }
+  return (
+    <>
+      <p className="hr-muted">{trans.__('Median duration of completed runs, up to %1', duration(most))}</p>
+      <div className="hr-bars hr-mod-low" role="list" aria-label={trans.__('Median duration of each day')}>
+        {days.map(day => {
+          const words = `${day.day}: ${duration(day.median_seconds) || '–'}`;
+          return (
+            <div key={day.day} className="hr-bar" role="listitem" title={words} aria-label={words}>
+              <div className="hr-bar-stack" aria-hidden="true">
+                {day.median_seconds !== null && (
+                  <i className="hr-tone-running" style={{ height: `${(100 * day.median_seconds) / most}%` }} />
+                )}
+              </div>
+            </div>
+          );
+        })}
+      </div>
+    </>
+  );
+}
+
 /** The middle of the durations, and the range that most runs keep. */
 export function usualRange(seconds: readonly number[]): [number, number, number] | null {
   if (seconds.length < 4) {

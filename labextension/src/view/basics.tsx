@@ -1,7 +1,7 @@
 /** Small parts that every view is made of. */
 import * as React from 'react';
 import { spans } from '../pure/ansi';
-import { pieces } from '../pure/links';
+import { pieces, prompts } from '../pure/links';
 import type { IProgress } from '../wire/words';
 import { useTrans } from './context';
 import { Icon, type IconName } from './icons';
@@ -118,7 +118,38 @@ export function ProgressBar({ progress, label }: { progress: IProgress; label: s
   );
 }
 
-/** Text that may hold addresses; only web and mail addresses become links. */
+/** How a traceback's prompt leads to its cell: what a click does, null where it is not known which cell that is. */
+export const CellLinks = React.createContext<((prompt: number) => (() => void) | null) | null>(null);
+
+function Prompts({ text }: { text: string }): JSX.Element {
+  const links = React.useContext(CellLinks);
+  const trans = useTrans();
+  if (!links) {
+    return <>{text}</>;
+  }
+  return (
+    <>
+      {prompts(text).map((piece, at) => {
+        const open = piece.prompt === null ? null : links(piece.prompt);
+        return open ? (
+          <button
+            key={at}
+            type="button"
+            className="hr-link hr-celllink"
+            title={trans.__('Show this cell')}
+            onClick={open}
+          >
+            {piece.text}
+          </button>
+        ) : (
+          piece.text
+        );
+      })}
+    </>
+  );
+}
+
+/** Text that may hold addresses; only web and mail addresses become links, and prompts of known cells. */
 export function LinkedText({ text }: { text: string }): JSX.Element {
   return (
     <>
@@ -128,7 +159,7 @@ export function LinkedText({ text }: { text: string }): JSX.Element {
             {piece.text}
           </a>
         ) : (
-          piece.text
+          <Prompts key={at} text={piece.text} />
         )
       )}
     </>

@@ -11,10 +11,12 @@ import { DurationBars } from './bars';
 import { Empty, IconButton, Loading, Problem, Tabs } from './basics';
 import { useLoaded, useNow, useOwned, useServices } from './context';
 import { concernsRuns, useReloadOn } from './live';
+import { DeploymentForm } from './deploymentform';
 import { Matrix } from './matrix';
+import { Upcoming } from './upcoming';
 import { RecentRuns } from './recent';
 import { ScheduleLine } from './schedules';
-import { JsonBlock, ValueTable } from './values';
+import { JsonBlock } from './values';
 
 const MATRIX_RUNS = 20;
 
@@ -118,11 +120,14 @@ function ScheduleList({ id }: { id: string }): JSX.Element {
     return <Empty title={host.trans.__('No schedules')} />;
   }
   return (
-    <ul className="hr-schedules hr-scroll">
-      {own.map(schedule => (
-        <ScheduleLine key={schedule.id} schedule={schedule} runs={[]} />
-      ))}
-    </ul>
+    <div className="hr-scroll">
+      <ul className="hr-schedules">
+        {own.map(schedule => (
+          <ScheduleLine key={schedule.id} schedule={schedule} runs={[]} />
+        ))}
+      </ul>
+      <Upcoming schedules={own} />
+    </div>
   );
 }
 
@@ -138,7 +143,8 @@ export function DeploymentView(props: {
   const prefix = React.useId();
   const { value, error, reload } = useLoaded(() => manager.api.deployment(id), [manager, id]);
   useReloadOn(manager, reload, concernsRuns);
-  const runs = useOwned(() => new RunListModel(manager, { deploymentId: id }), [manager, id]);
+  const ofThis = React.useMemo(() => ({ deploymentId: id }), [id]);
+  const runs = useOwned(() => new RunListModel(manager, ofThis), [manager, ofThis]);
   React.useEffect(() => {
     if (value) {
       onTitle(value.name, trans.__('History of %1', value.name));
@@ -159,7 +165,7 @@ export function DeploymentView(props: {
     { id: 'history', label: trans.__('History') },
     { id: 'runs', label: trans.__('Runs') },
     { id: 'schedules', label: trans.__('Schedules'), count: value.schedules?.length },
-    { id: 'parameters', label: trans.__('Parameters') },
+    { id: 'settings', label: trans.__('Settings') },
     { id: 'details', label: trans.__('Details') }
   ];
   return (
@@ -171,18 +177,11 @@ export function DeploymentView(props: {
         {tab === 'history' && <History id={id} />}
         {tab === 'runs' && (
           <div className="hr-scroll">
-            <RecentRuns model={runs} />
+            <RecentRuns model={runs} fixed={ofThis} />
           </div>
         )}
         {tab === 'schedules' && <ScheduleList id={id} />}
-        {tab === 'parameters' &&
-          (Object.keys(value.parameters ?? {}).length ? (
-            <div className="hr-scroll hr-page" tabIndex={0}>
-              <ValueTable label={trans.__('Parameters')} values={value.parameters} />
-            </div>
-          ) : (
-            <Empty title={trans.__('The notebook’s own defaults are used')} />
-          ))}
+        {tab === 'settings' && <DeploymentForm key={value.id} deployment={value} onSaved={reload} />}
         {tab === 'details' && (
           <div className="hr-scroll hr-page" tabIndex={0}>
             <JsonBlock value={value} />

@@ -1,9 +1,10 @@
 /** Why a run failed: the error in a sentence, its traceback, the way to the cell. */
 import * as React from 'react';
 import type { IFullRun } from '../wire/words';
-import { AnsiText, CopyButton } from './basics';
+import { CopyButton } from './basics';
 import { useServices } from './context';
 import { plain } from '../pure/ansi';
+import { Traceback } from './traceback';
 
 export function tracebackText(run: IFullRun): string {
   const { traceback } = run.error ?? {};
@@ -23,6 +24,8 @@ export function Failure(props: {
   }
   const traceback = tracebackText(props.run);
   const path = props.run.notebook_path;
+  const cellId = error.cell_id ?? props.run.cell_id;
+  const toCell = host.inLab && path && cellId ? () => host.openFile(path, cellId) : undefined;
   return (
     <div className="hr-failure">
       <div className="hr-failure-head">
@@ -49,7 +52,7 @@ export function Failure(props: {
           <div className="hr-code">
             <CopyButton label={trans.__('Copy')} text={() => plain(traceback)} />
             <pre tabIndex={0}>
-              <AnsiText text={traceback} />
+              <Traceback text={traceback} onCell={toCell} />
             </pre>
           </div>
         </details>

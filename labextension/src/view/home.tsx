@@ -3,7 +3,7 @@ import * as React from 'react';
 import { exact, fromNow, when } from '../pure/time';
 import type { IOverview } from '../wire/words';
 import { Banner } from './banner';
-import { DayBars } from './bars';
+import { DayBars, DayMedians } from './bars';
 import { Empty, Loading, Problem } from './basics';
 import { useLoaded, useNow, useServices } from './context';
 import { concernsRuns, useReloadOn } from './live';
@@ -70,13 +70,23 @@ export function HomePage(): JSX.Element {
       {!value && !error && <Loading />}
       {value && (
         <div className="hr-cards">
-          <Card title={trans.__('Running now')} count={value.running.length}>
-            {value.running.length ? (
-              <RunLines runs={value.running} label={trans.__('Running now')} />
-            ) : (
-              <Empty title={trans.__('Nothing is running')} />
+          <div className="hr-cards-column">
+            <Card title={trans.__('Running now')} count={value.running.length}>
+              {value.running.length ? (
+                <RunLines runs={value.running} label={trans.__('Running now')} />
+              ) : (
+                <Empty title={trans.__('Nothing is running')} />
+              )}
+            </Card>
+            <Card title={trans.__('Next')} count={value.next.length}>
+              <Next overview={value} />
+            </Card>
+            {value.late.length > 0 && (
+              <Card title={trans.__('Late')} count={value.late.length}>
+                <RunLines runs={value.late} label={trans.__('Late')} />
+              </Card>
             )}
-          </Card>
+          </div>
           <Card title={trans.__('Failed lately')} count={value.failed_recently.length}>
             {value.failed_recently.length ? (
               <RunLines runs={value.failed_recently} label={trans.__('Failed lately')} />
@@ -84,16 +94,9 @@ export function HomePage(): JSX.Element {
               <Empty title={trans.__('No failures')} />
             )}
           </Card>
-          <Card title={trans.__('Next')} count={value.next.length}>
-            <Next overview={value} />
-          </Card>
-          {value.late.length > 0 && (
-            <Card title={trans.__('Late')} count={value.late.length}>
-              <RunLines runs={value.late} label={trans.__('Late')} />
-            </Card>
-          )}
           <Card title={trans.__('The last %1 days', value.days.length)} wide>
             <DayBars days={value.days} />
+            <DayMedians days={value.days} />
             <p className="hr-muted">
               {rate === null
                 ? trans.__('No run ended in these days.')

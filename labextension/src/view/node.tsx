@@ -6,6 +6,7 @@ import { runName } from '../pure/runname';
 import { isFinal } from '../pure/states';
 import { exact, lasted } from '../pure/time';
 import type { IFullRun, IRun } from '../wire/words';
+import { AttemptsTab } from './attempts';
 import { Empty, IconButton, Loading, Tabs } from './basics';
 import { useLoaded, useNow, useServices } from './context';
 import { Failure } from './failure';
@@ -115,6 +116,7 @@ export function NodePanel(props: { model: RunModel; nodeId: string; onClose: () 
     { id: 'log', label: trans.__('Log') },
     { id: 'source', label: trans.__('Source') },
     ...(run.kind === 'cell' ? [{ id: 'outputs', label: trans.__('Outputs') }] : []),
+    ...(recorded ? [{ id: 'attempts', label: trans.__('Attempts') }] : []),
     { id: 'record', label: trans.__('Details') }
   ];
   return (
@@ -147,6 +149,7 @@ export function NodePanel(props: { model: RunModel; nodeId: string; onClose: () 
             <Empty title={trans.__('No source was recorded')} />
           ))}
         {tab === 'outputs' && <CellOutputs model={model} cellRunId={nodeId} />}
+        {tab === 'attempts' && (value ? <AttemptsTab run={value} /> : <Loading />)}
         {tab === 'record' && <JsonBlock value={value ?? run} />}
       </div>
     </aside>

@@ -37,7 +37,7 @@ function Rich({ output }: { output: NotebookOutput }): JSX.Element {
   return <div className="hr-output-rich" ref={element} />;
 }
 
-const Output = React.memo(
+export const Output = React.memo(
   function Output({ output }: { output: NotebookOutput }) {
     if (output.output_type === 'stream') {
       return (
@@ -49,7 +49,7 @@ const Output = React.memo(
     if (output.output_type === 'error') {
       return (
         <pre className="hr-output-error">
-          <AnsiText text={output.traceback?.join('\n') || `${output.ename}: ${output.evalue}`} />
+          <AnsiText text={output.traceback?.join('\n') || `${output.ename}: ${output.evalue}`} links />
         </pre>
       );
     }

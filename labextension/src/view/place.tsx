@@ -4,10 +4,12 @@ import * as React from 'react';
 import { runName } from '../pure/runname';
 import { look } from '../pure/states';
 import type { Place } from '../tokens';
+import { CompareView } from './compare';
 import { DeploymentView } from './deployment';
 import { HomePage } from './home';
 import { RunView } from './run';
 import { RunsPage } from './runspage';
+import { WorkersPage } from './workers';
 
 interface IPlaceProps {
   place: Place;
@@ -44,6 +46,20 @@ export function PlaceView({ place, onPlace, onTitle, onClose }: IPlaceProps): JS
   }
   if (place.page === 'deployment') {
     return <DeploymentView key={place.id} id={place.id} onTitle={name} onClose={onClose} />;
+  }
+  if (place.page === 'compare') {
+    return (
+      <CompareView
+        key={place.id}
+        id={place.id}
+        other={place.other ?? null}
+        onOther={other => onPlace({ ...place, other })}
+        onTitle={name}
+      />
+    );
+  }
+  if (place.page === 'workers') {
+    return <WorkersPage onTitle={name} />;
   }
   return place.page === 'runs' ? <RunsPage /> : <HomePage />;
 }

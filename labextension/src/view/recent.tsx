@@ -1,81 +1,88 @@
-/** Recent runs with their filters. */
+/** Recent runs with their filters, and what is done to many of them. */
 import * as React from 'react';
-import { narrowed } from '../model/filter';
+import { conditions, narrowed, type IRunFilter } from '../model/filter';
 import { RunListModel } from '../model/runlist';
-import { ALL, TYPE_LABELS } from '../pure/states';
-import type { StateType } from '../wire/words';
+import { Selection } from '../model/selection';
 import { Empty, IconButton, Loading, Problem, SearchBox } from './basics';
-import { useModel, useServices, useSettled } from './context';
-import { StateIcon } from './icons';
+import { BulkBar } from './bulk';
+import { useModel, useOwned, useServices, useSettled } from './context';
+import { FilterPanel } from './runfilter';
 import { RunLines } from './runrow';
 
 /** A person who types is not asked about after each letter. */
 const TYPING_MS = 250;
+const NOTHING_FIXED: Partial<IRunFilter> = {};
 
-function StateFilter({ model }: { model: RunListModel }): JSX.Element {
-  const { trans } = useServices().host;
-  const { states } = model.filter;
-  const toggle = (type: StateType) =>
-    model.setFilter({ states: states.includes(type) ? states.filter(state => state !== type) : [...states, type] });
-  return (
-    <div className="hr-statefilter" role="group" aria-label={trans.__('Show only runs that are')}>
-      {ALL.map(type => (
-        <button
-          key={type}
-          type="button"
-          className="hr-chip"
-          aria-pressed={states.includes(type)}
-          onClick={() => toggle(type)}
-        >
-          <StateIcon type={type} silent size={12} />
-          {TYPE_LABELS[type]}
-        </button>
-      ))}
-    </div>
-  );
-}
-
-export function RecentRuns({ model }: { model: RunListModel }): JSX.Element {
+export function RecentRuns(props: { model: RunListModel; fixed?: Partial<IRunFilter> }): JSX.Element {
+  const { model, fixed = NOTHING_FIXED } = props;
   useModel(model);
   const { trans } = useServices().host;
+  const selection = useOwned(() => new Selection(), [model]);
   const [text, setText] = React.useState(model.filter.text);
-  const [filtering, setFiltering] = React.useState(model.filter.states.length > 0);
+  const [filtering, setFiltering] = React.useState(false);
   const settled = useSettled(text, TYPING_MS);
   React.useEffect(() => model.setFilter({ text: settled }), [model, settled]);
   const onEnd = React.useCallback(() => model.loadMore(), [model]);
-  const list = React.useRef<HTMLDivElement>(null);
+  const frame = React.useRef<HTMLDivElement>(null);
+  const search = React.useRef<HTMLInputElement>(null);
+  const count = conditions(model.filter, fixed);
+
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const { target } = event;
+    const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) {
+      return;
+    }
+    if (event.key === '/') {
+      search.current?.focus();
+    } else if (event.key === 'Escape' && selection.choosing) {
+      selection.setChoosing(false);
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  };
 
   return (
-    <div className="hr-recent" ref={list}>
+    <div className="hr-recent" ref={frame} onKeyDown={onKeyDown}>
       <SearchBox
         value={text}
-        placeholder={trans.__('Filter runs by name, path or tag')}
+        placeholder={trans.__('Search runs by name, path or tag')}
         onChange={setText}
+        inputRef={search}
         onKeyDown={event => {
           if (event.key === 'ArrowDown') {
             event.preventDefault();
-            list.current?.querySelector<HTMLElement>('.hr-run-main')?.focus();
+            frame.current?.querySelector<HTMLElement>('.hr-run-main')?.focus();
           }
         }}
       >
         <IconButton
           icon="filter"
-          label={trans.__('Filter by state')}
-          pressed={filtering || model.filter.states.length > 0}
-          onClick={() => {
-            setFiltering(!filtering);
-            if (filtering) {
-              model.setFilter({ states: [] });
-            }
-          }}
+          label={count ? trans.__('Filters (%1)', count) : trans.__('Filters')}
+          pressed={filtering || count > 0}
+          onClick={() => setFiltering(!filtering)}
+        />
+        <IconButton
+          icon="task"
+          label={trans.__('Choose runs')}
+          pressed={selection.choosing}
+          onClick={() => selection.setChoosing(!selection.choosing)}
         />
       </SearchBox>
-      {filtering && <StateFilter model={model} />}
+      {filtering && <FilterPanel model={model} fixed={fixed} onText={setText} />}
+      <BulkBar selection={selection} shown={model.items} />
       {model.error && <Problem message={model.error} onRetry={() => model.reload()} />}
       {model.loading && !model.error && <Loading />}
-      {!model.loading && !model.items.length && !model.error && <NoRuns filtered={narrowed(model.filter)} />}
+      {!model.loading && !model.items.length && !model.error && <NoRuns filtered={narrowed(model.filter, fixed)} />}
       {model.items.length > 0 && (
-        <RunLines runs={model.items} label={trans.__('Recent runs')} onEnd={model.more ? onEnd : undefined} />
+        <RunLines
+          runs={model.items}
+          label={trans.__('Recent runs')}
+          onEnd={model.more ? onEnd : undefined}
+          selection={selection}
+        />
       )}
     </div>
   );

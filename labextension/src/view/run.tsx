@@ -7,7 +7,8 @@ import type { IFullRun } from '../wire/words';
 import { AttemptsTab } from './attempts';
 import { Banner } from './banner';
 import { Boundary } from './boundary';
-import { Empty, Loading, Problem, Tabs } from './basics';
+import { ArtifactsTab } from './artifacts';
+import { CellLinks, Empty, Loading, Problem, Tabs } from './basics';
 import { useOwned, useServices, useTrans } from './context';
 import { Failure } from './failure';
 import { NodePanel } from './node';
@@ -54,6 +55,7 @@ function Page(props: {
   tab: string;
   node: string | null;
   select: (id: string | null) => void;
+  onSource: (id: string) => void;
 }) {
   const trans = useTrans();
   const { model, run, tab, node, select } = props;
@@ -67,9 +69,11 @@ function Page(props: {
     case 'timeline':
       return <Timeline model={model} selected={node} onSelect={select} />;
     case 'logs':
-      return <LogView run={model} nodeId={run.parent_id ? run.id : undefined} />;
+      return <LogView run={model} nodeId={run.parent_id ? run.id : undefined} onSource={props.onSource} />;
     case 'outputs':
       return <OutputsTab model={model} />;
+    case 'artifacts':
+      return <ArtifactsTab model={model} run={run} />;
     case 'parameters':
       return (
         <div className="hr-scroll hr-page" tabIndex={0}>
@@ -128,6 +132,25 @@ export function RunView(props: IRunViewProps): JSX.Element {
   }, [manager, model, model.graphLoaded]);
 
   const select = React.useCallback((next: string | null) => setNode(next), []);
+  const showNode = React.useCallback(
+    (id: string) => {
+      const found = model.nodes.get(id);
+      if (found?.cell_id && host.inLab && model.run?.notebook_path) {
+        host.openFile(model.run.notebook_path, found.cell_id);
+      } else {
+        setNode(id);
+        setTab('graph');
+      }
+    },
+    [host, model]
+  );
+  const cellLink = React.useCallback(
+    (prompt: number) => {
+      const cell = cellOfPrompt(model, prompt);
+      return cell ? () => showNode(cell) : null;
+    },
+    [model, showNode]
+  );
 
   if (model.gone) {
     return (
@@ -151,6 +174,7 @@ export function RunView(props: IRunViewProps): JSX.Element {
     { id: 'timeline', label: trans.__('Timeline') },
     { id: 'logs', label: trans.__('Logs') },
     ...(run.kind === 'notebook' || run.kind === 'cell' ? [{ id: 'outputs', label: trans.__('Outputs') }] : []),
+    { id: 'artifacts', label: trans.__('Results & artifacts') },
     { id: 'parameters', label: trans.__('Parameters') },
     { id: 'attempts', label: trans.__('Attempts') },
     { id: 'details', label: trans.__('Details') }
@@ -158,24 +182,38 @@ export function RunView(props: IRunViewProps): JSX.Element {
   const beside = node !== null && model.nodes.has(node) && (tab === 'graph' || tab === 'timeline');
   const failed = run.state_type === 'FAILED' || run.state_type === 'CRASHED';
   return (
-    <div className="hr-runview hr-root">
-      <Banner />
-      <RunHeader model={model} run={run} onParameters={() => setTab('parameters')} onDeleted={props.onDeleted} />
-      <PauseForm run={run} onDone={() => void model.refresh()} />
-      {failed && !beside && (
-        <Failure run={run} onCell={cellId => setNode(cellNode(model, cellId))} open={!run.error?.cell_id} />
-      )}
-      <Tabs label={trans.__('Parts of the run')} tabs={tabs} current={tab} onChange={setTab} idPrefix={id} />
-      <div className={`hr-runview-body${beside ? ' hr-mod-beside' : ''}`}>
-        <div className="hr-runview-page" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-tab-${tab}`}>
-          <Boundary key={tab}>
-            <Page model={model} run={run} tab={tab} node={node} select={select} />
-          </Boundary>
+    <CellLinks.Provider value={cellLink}>
+      <div className="hr-runview hr-root">
+        <Banner />
+        <RunHeader model={model} run={run} onParameters={() => setTab('parameters')} onDeleted={props.onDeleted} />
+        <PauseForm run={run} onDone={() => void model.refresh()} />
+        {failed && !beside && (
+          <Failure run={run} onCell={cellId => setNode(cellNode(model, cellId))} open={!run.error?.cell_id} />
+        )}
+        <Tabs label={trans.__('Parts of the run')} tabs={tabs} current={tab} onChange={setTab} idPrefix={id} />
+        <div className={`hr-runview-body${beside ? ' hr-mod-beside' : ''}`}>
+          <div className="hr-runview-page" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-tab-${tab}`}>
+            <Boundary key={tab}>
+              <Page model={model} run={run} tab={tab} node={node} select={select} onSource={showNode} />
+            </Boundary>
+          </div>
+          {beside && <NodePanel model={model} nodeId={node} onClose={() => setNode(null)} />}
         </div>
-        {beside && <NodePanel model={model} nodeId={node} onClose={() => setNode(null)} />}
       </div>
-    </div>
+    </CellLinks.Provider>
   );
+}
+
+/** The cell that a run's kernel gave a prompt: it counts from 1 as cells begin; known for runs of whole notebooks only. */
+export function cellOfPrompt(model: Pick<RunModel, 'run' | 'nodes'>, prompt: number): string | null {
+  if (model.run?.kind !== 'notebook' || model.run.resumed_from_id) {
+    return null;
+  }
+  const cells = [...model.nodes.values()].filter(
+    run => run.kind === 'cell' && run.parent_id === model.run!.id && run.started_at && !run.cached && run.attempt === 1
+  );
+  cells.sort((a, b) => a.started_at!.localeCompare(b.started_at!) || (a.cell_index ?? 0) - (b.cell_index ?? 0));
+  return cells[prompt - 1]?.id ?? null;
 }
 
 function cellNode(model: RunModel, cellId: string): string | null {

@@ -10,6 +10,7 @@ import { IconButton, ProgressBar } from './basics';
 import { useNow, useServices } from './context';
 import { Icon, StateBadge } from './icons';
 import { KIND_ICONS } from './runrow';
+import { ShareDialog } from './share';
 import { text } from './values';
 
 const SHOWN = 4;
@@ -41,12 +42,13 @@ function Actions({ run, onDeleted }: { run: IFullRun; onDeleted: () => void }): 
   const { trans } = services.host;
   const final = isFinal(run.state_type);
   const whole = !run.parent_id;
+  const [sharing, setSharing] = React.useState(false);
   return (
     <div className="hr-header-actions">
       {run.state_type === 'PAUSED' && !run.questions?.length && (
         <IconButton icon="play" wordy label={trans.__('Unpause')} onClick={() => void unpause(services, run)} />
       )}
-      {final && whole && run.state_type !== 'COMPLETED' && (
+      {final && whole && run.state_type !== 'COMPLETED' && run.can_rerun !== false && (
         <IconButton
           icon="forward"
           wordy
@@ -54,7 +56,7 @@ function Actions({ run, onDeleted }: { run: IFullRun; onDeleted: () => void }): 
           onClick={() => void continueRun(services, run)}
         />
       )}
-      {final && whole && run.kind !== 'cell' && (
+      {final && whole && run.kind !== 'cell' && run.can_rerun !== false && (
         <IconButton icon="retry" wordy label={trans.__('Run again…')} onClick={() => void rerun(services, run)} />
       )}
       {!final && (
@@ -66,6 +68,13 @@ function Actions({ run, onDeleted }: { run: IFullRun; onDeleted: () => void }): 
           onClick={() => void cancelRun(services, run)}
         />
       )}
+      <IconButton icon="share" wordy label={trans.__('Share…')} onClick={() => setSharing(true)} />
+      <IconButton
+        icon="compare"
+        label={trans.__('Compare with another run…')}
+        onClick={() => services.host.open({ page: 'compare', id: run.id })}
+      />
+      {sharing && <ShareDialog run={run} onClose={() => setSharing(false)} />}
       {final && whole && (
         <IconButton
           icon="trash"
@@ -74,6 +83,31 @@ function Actions({ run, onDeleted }: { run: IFullRun; onDeleted: () => void }): 
         />
       )}
     </div>
+  );
+}
+
+/** The output notebook: opened in Lab, and as a page that the server makes of it. Paths outside of its folder are only named. */
+function OutputLinks({ output }: { output: unknown }): JSX.Element | null {
+  const { host, manager } = useServices();
+  const { trans } = host;
+  if (typeof output !== 'string' || !output) {
+    return null;
+  }
+  if (output.startsWith('/') || output.includes('://')) {
+    return <span title={output}>{trans.__('output: %1', fileName(output))}</span>;
+  }
+  const page = `${manager.api.connection.baseUrl}nbconvert/html/${output.split('/').map(encodeURIComponent).join('/')}`;
+  return (
+    <>
+      {host.inLab && (
+        <button type="button" className="hr-link" title={output} onClick={() => host.openFile(output)}>
+          {trans.__('output notebook')}
+        </button>
+      )}
+      <a href={page} target="_blank" rel="noopener noreferrer" title={trans.__('%1 as a web page', output)}>
+        {trans.__('as HTML')}
+      </a>
+    </>
   );
 }
 
@@ -151,11 +185,7 @@ export function RunHeader(props: {
             {fileName(path)}
           </button>
         )}
-        {host.inLab && typeof output === 'string' && (
-          <button type="button" className="hr-link" title={output} onClick={() => host.openFile(output)}>
-            {trans.__('output notebook')}
-          </button>
-        )}
+        <OutputLinks output={output} />
         {run.tags.map(tag => (
           <span key={tag} className="hr-tag">
             {tag}

@@ -4,6 +4,7 @@ import { runName, triggerWords } from '../pure/runname';
 import { isActive, isFinal, look } from '../pure/states';
 import { exact, fromNow, lasted, when } from '../pure/time';
 import type { IRun } from '../wire/words';
+import type { Selection } from '../model/selection';
 import { cancelRun } from './actions';
 import { IconButton, ProgressBar } from './basics';
 import { useNow, useServices } from './context';
@@ -17,6 +18,10 @@ interface IRowProps {
   focusable: boolean;
   selected?: boolean;
   onFocus?: () => void;
+  /** Set while the list's runs can be chosen. */
+  picked?: boolean;
+  onPick?: (id: string, range: boolean) => void;
+  onOpen?: (run: IRun) => void;
 }
 
 function When({ run, running }: { run: IRun; running: boolean }): JSX.Element {
@@ -39,7 +44,15 @@ function Lasted({ run, running }: { run: IRun; running: boolean }): JSX.Element 
   return <span className="hr-run-duration">{lasted(run, now)}</span>;
 }
 
-export const RunRow = React.memo(function RunRow({ run, focusable, selected, onFocus }: IRowProps) {
+export const RunRow = React.memo(function RunRow({
+  run,
+  focusable,
+  selected,
+  onFocus,
+  picked,
+  onPick,
+  onOpen
+}: IRowProps) {
   const services = useServices();
   const { trans } = services.host;
   const running = isActive(run.state_type);
@@ -49,7 +62,17 @@ export const RunRow = React.memo(function RunRow({ run, focusable, selected, onF
     .join(' · ');
   const spoken = `${name}, ${look(run.state_type, run.state_name).label}`;
   return (
-    <li className={`hr-run${selected ? ' hr-mod-selected' : ''}`} data-run-id={run.id}>
+    <li className={`hr-run${selected || picked ? ' hr-mod-selected' : ''}`} data-run-id={run.id}>
+      {picked !== undefined && (
+        <input
+          type="checkbox"
+          className="hr-run-pick"
+          checked={picked}
+          aria-label={trans.__('Choose %1', name)}
+          onChange={() => undefined}
+          onClick={event => onPick?.(run.id, event.shiftKey)}
+        />
+      )}
       <button
         type="button"
         className="hr-run-main"
@@ -57,7 +80,7 @@ export const RunRow = React.memo(function RunRow({ run, focusable, selected, onF
         aria-label={spoken}
         title={run.error_summary ?? run.state_message ?? run.notebook_path ?? name}
         onFocus={onFocus}
-        onClick={() => services.host.open({ page: 'run', id: run.id })}
+        onClick={() => (onOpen ? onOpen(run) : services.host.open({ page: 'run', id: run.id }))}
       >
         <StateIcon type={run.state_type} name={run.state_name} />
         <span className="hr-run-text">
@@ -97,12 +120,26 @@ export const RunRow = React.memo(function RunRow({ run, focusable, selected, onF
 });
 
 /** Runs below each other; the arrow keys go from line to line. */
-export function RunLines(props: { runs: readonly IRun[]; label: string; onEnd?: () => void }): JSX.Element {
+export function RunLines(props: {
+  runs: readonly IRun[];
+  label: string;
+  onEnd?: () => void;
+  selection?: Selection;
+  /** What a click does; by default it opens the run. */
+  onOpen?: (run: IRun) => void;
+}): JSX.Element {
+  const { selection } = props;
   const list = React.useRef<HTMLUListElement>(null);
   const end = React.useRef<HTMLLIElement>(null);
   const [focused, setFocused] = React.useState<string | null>(null);
   const current = props.runs.some(run => run.id === focused) ? focused : props.runs[0]?.id;
   const { onEnd } = props;
+  const shown = React.useRef(props.runs);
+  shown.current = props.runs;
+  const onPick = React.useCallback(
+    (id: string, range: boolean) => selection?.toggle(id, shown.current, range),
+    [selection]
+  );
 
   React.useEffect(() => {
     const mark = end.current;
@@ -123,13 +160,27 @@ export function RunLines(props: { runs: readonly IRun[]; label: string; onEnd?: 
     if (next !== undefined && lines[next]) {
       event.preventDefault();
       lines[next].focus();
+      if (event.shiftKey && selection) {
+        onPick(lines[next].parentElement!.dataset.runId!, true);
+      }
+    } else if (event.key === 'x' && selection && current && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      onPick(current, false);
     }
   };
 
   return (
     <ul className="hr-runs" aria-label={props.label} ref={list} onKeyDown={move}>
       {props.runs.map(run => (
-        <RunRow key={run.id} run={run} focusable={run.id === current} onFocus={() => setFocused(run.id)} />
+        <RunRow
+          key={run.id}
+          run={run}
+          focusable={run.id === current}
+          onFocus={() => setFocused(run.id)}
+          picked={selection?.choosing ? selection.ids.has(run.id) : undefined}
+          onPick={onPick}
+          onOpen={props.onOpen}
+        />
       ))}
       {onEnd && <li ref={end} className="hr-runs-end" aria-hidden="true" />}
     </ul>

@@ -4,11 +4,12 @@ import type { SchedulesModel } from '../model/schedules';
 import { fileName } from '../pure/runname';
 import { look } from '../pure/states';
 import { duration, exact, fromNow, when } from '../pure/time';
-import type { IRunSummary, ISchedule } from '../wire/words';
-import { deleteSchedule, pauseSchedule, runScheduleNow } from './actions';
+import type { IDeployment, IRunSummary, ISchedule } from '../wire/words';
+import { deleteSchedule, pauseSchedule, runDeploymentNow, runScheduleNow } from './actions';
 import { Empty, IconButton, Loading, Problem } from './basics';
 import { useModel, useNow, useServices } from './context';
 import { StateIcon } from './icons';
+import { ScheduleEdit } from './scheduleedit';
 
 /** The last results as a strip, newest at the right. */
 export function Strip({ runs }: { runs: readonly IRunSummary[] }): JSX.Element {
@@ -36,6 +37,7 @@ export function ScheduleLine({ schedule, runs }: { schedule: ISchedule; runs: re
   const services = useServices();
   const { trans } = services.host;
   const now = useNow(false);
+  const [editing, setEditing] = React.useState(false);
   const name = schedule.deployment_name || fileName(schedule.notebook_path ?? '');
   return (
     <li className={`hr-schedule${schedule.active ? '' : ' hr-mod-paused'}`}>
@@ -59,12 +61,14 @@ export function ScheduleLine({ schedule, runs }: { schedule: ISchedule; runs: re
         {schedule.error && <span className="hr-schedule-error">{schedule.error}</span>}
         {runs.length > 0 && <Strip runs={runs} />}
       </div>
+      {editing && <ScheduleEdit schedule={schedule} onClose={() => setEditing(false)} />}
       <div className="hr-schedule-actions">
         <IconButton
           icon="play"
           label={trans.__('Run %1 now', name)}
           onClick={() => void runScheduleNow(services, schedule)}
         />
+        <IconButton icon="edit" label={trans.__('Change the schedule of %1', name)} onClick={() => setEditing(true)} />
         <IconButton
           icon={schedule.active ? 'pause' : 'forward'}
           label={schedule.active ? trans.__('Pause %1', name) : trans.__('Unpause %1', name)}
@@ -80,6 +84,37 @@ export function ScheduleLine({ schedule, runs }: { schedule: ISchedule; runs: re
   );
 }
 
+/** A deployment that only runs when it is asked to. */
+function DeploymentLine({ deployment }: { deployment: IDeployment }): JSX.Element {
+  const services = useServices();
+  const { trans } = services.host;
+  const { name } = deployment;
+  return (
+    <li className="hr-schedule">
+      <div className="hr-schedule-text">
+        <button
+          type="button"
+          className="hr-schedule-name"
+          title={deployment.notebook_path ?? deployment.entrypoint ?? name}
+          onClick={() => services.host.open({ page: 'deployment', id: deployment.id })}
+        >
+          {name}
+        </button>
+        <span className="hr-schedule-sentence">{trans.__('runs when asked: it has no schedule')}</span>
+        {deployment.error && <span className="hr-schedule-error">{deployment.error}</span>}
+        {deployment.last_runs.length > 0 && <Strip runs={deployment.last_runs} />}
+      </div>
+      <div className="hr-schedule-actions">
+        <IconButton
+          icon="play"
+          label={trans.__('Run %1 now', name)}
+          onClick={() => void runDeploymentNow(services, deployment)}
+        />
+      </div>
+    </li>
+  );
+}
+
 export function Schedules({ model }: { model: SchedulesModel }): JSX.Element {
   useModel(model);
   const { trans, inLab } = useServices().host;
@@ -89,7 +124,9 @@ export function Schedules({ model }: { model: SchedulesModel }): JSX.Element {
   if (model.loading) {
     return <Loading />;
   }
-  if (!model.schedules.length) {
+  const scheduled = new Set(model.schedules.map(schedule => schedule.deployment_id));
+  const others = [...model.deployments.values()].filter(each => !scheduled.has(each.id));
+  if (!model.schedules.length && !others.length) {
     return (
       <Empty title={trans.__('No schedules')}>
         <p>
@@ -110,6 +147,9 @@ export function Schedules({ model }: { model: SchedulesModel }): JSX.Element {
           schedule={schedule}
           runs={model.deployments.get(schedule.deployment_id)?.last_runs ?? []}
         />
+      ))}
+      {others.map(deployment => (
+        <DeploymentLine key={deployment.id} deployment={deployment} />
       ))}
     </ul>
   );

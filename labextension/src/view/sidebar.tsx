@@ -6,7 +6,9 @@ import { SchedulesModel } from '../model/schedules';
 import { ACTIVE } from '../pure/states';
 import { Banner } from './banner';
 import { Empty, Problem, Section } from './basics';
-import { useOwned, useServices } from './context';
+import { useLoaded, useOwned, useServices } from './context';
+import { Icon } from './icons';
+import { useReloadOn } from './live';
 import { RecentRuns } from './recent';
 import { RunLines } from './runrow';
 import { Schedules } from './schedules';
@@ -22,6 +24,39 @@ function Running({ model }: { model: RunListModel }): JSX.Element {
     return <Empty title={model.loading ? trans.__('Loading…') : trans.__('Nothing is running')} />;
   }
   return <RunLines runs={model.items} label={trans.__('Running now')} />;
+}
+
+/** Who carries runs out, in one line; the rest is a page of its own. */
+function WorkersLine(): JSX.Element {
+  const { manager, host } = useServices();
+  const { trans } = host;
+  const { value, reload } = useLoaded(
+    async () => ({ ...(await manager.api.workers()), limits: await manager.api.limits() }),
+    [manager]
+  );
+  useReloadOn(manager, reload, changes => !!(changes.workers || changes.limits));
+  const alive = value?.workers.filter(worker => worker.alive) ?? [];
+  const full = value?.limits.filter(limit => limit.limit > 0 && limit.active >= limit.limit).length ?? 0;
+  return (
+    <button
+      type="button"
+      className="hr-workersline"
+      title={value?.why ?? undefined}
+      onClick={() => host.open({ page: 'workers' })}
+    >
+      <Icon name="server" />
+      <span>
+        {value
+          ? trans._n('%1 worker', '%1 workers', alive.length, alive.length) +
+            ' · ' +
+            trans._n('%1 limit', '%1 limits', value.limits.length, value.limits.length)
+          : trans.__('Workers and limits')}
+      </span>
+      {full > 0 && <span className="hr-tag">{trans.__('%1 full', full)}</span>}
+      <span className="hr-grow" />
+      <Icon name="right" />
+    </button>
+  );
 }
 
 export function Sidebar(): JSX.Element {
@@ -57,6 +92,7 @@ export function Sidebar(): JSX.Element {
       >
         <Schedules model={schedules} />
       </Section>
+      <WorkersLine />
     </div>
   );
 }

@@ -92,7 +92,7 @@ export function Timeline(props: {
           <div className="hr-timeline-axis" aria-hidden="true">
             {ticks.map(tick => (
               <span key={tick} style={{ left: percent(tick) }}>
-                {tick ? duration(tick) : '0'}
+                {tick ? (step < 0.1 ? `${Math.round(1000 * tick)} ms` : duration(tick)) : '0'}
               </span>
             ))}
           </div>

@@ -118,7 +118,10 @@ export class RestApi {
   async deleteRun(id: string): Promise<void> {
     await this.request('DELETE', `/runs/${id}`);
   }
-  async bulk(action: 'cancel' | 'delete' | 'rerun', ids: string[]): Promise<{ id: string; ok: boolean }[]> {
+  async bulk(
+    action: 'cancel' | 'delete' | 'rerun',
+    ids: string[]
+  ): Promise<{ id: string; ok: boolean; message?: string | null }[]> {
     return check.list(await this.post('/runs/bulk', { action, ids }), 'results');
   }
   async act(id: string, verb: 'cancel' | 'rerun' | 'resume' | 'unpause', body?: unknown): Promise<w.IRun> {
@@ -144,6 +147,10 @@ export class RestApi {
   }
   async source(id: string): Promise<{ source: string | null; language: string | null }> {
     return check.having(await this.get(`/runs/${id}/source`), 'source');
+  }
+  /** Where the run is as one offline HTML file. */
+  exportUrl(id: string, code: boolean): string {
+    return this.url(`/runs/${id}/export`, { code });
   }
   async artifacts(id: string): Promise<w.IArtifact[]> {
     return check.list(await this.get(`/runs/${id}/artifacts`), 'artifacts');
@@ -219,11 +226,14 @@ export class RestApi {
   async workers(): Promise<{ workers: w.IWorker[]; fires_when_closed: boolean; why: string | null }> {
     return check.having(await this.get('/workers'), 'workers');
   }
+  async startWorker(): Promise<{ started: boolean }> {
+    return check.having(await this.post('/workers'), 'started');
+  }
   async limits(): Promise<w.ILimit[]> {
     return check.list(await this.get('/limits'), 'limits');
   }
-  async putLimit(name: string, limit: number): Promise<void> {
-    await this.request('PUT', `/limits/${encodeURIComponent(name)}`, { body: { limit } });
+  async putLimit(name: string, body: { limit: number; slot_decay_per_second?: number }): Promise<void> {
+    await this.request('PUT', `/limits/${encodeURIComponent(name)}`, { body });
   }
   async deleteLimit(name: string): Promise<void> {
     await this.request('DELETE', `/limits/${encodeURIComponent(name)}`);

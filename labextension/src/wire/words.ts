@@ -77,6 +77,8 @@ export interface IFullRun extends IRun {
   result: Record<string, unknown> | null;
   cache: { hit?: boolean; key?: string; reason?: string; parts?: unknown; from_run_id?: string } | null;
   details: Record<string, unknown> | null;
+  /** Whether the server knows how to start it again. */
+  can_rerun?: boolean;
 }
 
 export interface IEdge {
@@ -386,6 +388,8 @@ export interface IChanges {
   workers?: boolean;
   limits?: boolean;
   documents?: string[];
+  /** Roots whose trees got artifacts, or new data of one. */
+  artifacts?: string[];
   counts?: ICounts;
 }
 
