@@ -42,7 +42,10 @@ def report_html(store: Store, run: Run, *, code: bool = True) -> Iterator[str]:
         With the source of cells and the lines of tracebacks.
     """
     tree = _below(run, store.runs.tree(run.root_id))
-    mask = Masking({"all": [dict(r.parameters or {}) for r in tree[:ROWS]]})
+    document = store.documents.find(run.document_id) if run.document_id else None
+    cells = [] if document is None else [str(cell.get("source", "")) for cell in document.cells]
+    sources = [*cells, *(str(r.details.get("source") or "") for r in tree[:ROWS])]
+    mask = Masking({"all": [dict(r.parameters or {}) for r in tree[:ROWS]]}, sources)
     title = mask.text(run.name)
     yield (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'

@@ -7,7 +7,7 @@ and in what their code prints. It is a net, no proof: a secret that looks like a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MASK = "•••"
@@ -15,19 +15,17 @@ _NAMED = re.compile(
     r"pass(word|wd|phrase|code)|(?<![a-z])pass(?![a-z])|secret|token|credential|private_?key|api_?key|access_?key|auth(?!or)|cookie|\bpwd\b",
     re.IGNORECASE,
 )
+_WORDS = r"(?:password|passwd|secret|token|api_?key|access_?key|private_?key)"
+_NAME = rf"\b[\w-]*{_WORDS}\w*[\"']?"
+_VALUE = r"""(?:"[^"\n]+"|'[^'\n]+'|[^\s,;)"'\]}]+(?![^\s,;)"'\]}]))"""
 _LOOKS = (
     # URL credentials (RFC 3986, 3.2.1): the user stays.
     (re.compile(r"(?P<a>[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE), r"\g<a>" + MASK),
     (re.compile(r"(?P<a>\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\g<a>" + MASK),
-    # name = value, name: value, "name": "value"
-    (
-        re.compile(
-            r"(?P<a>\b[\w-]*(?:password|passwd|secret|token|api_?key|access_?key|private_?key)\w*[\"']?\s*[=:]\s*)"
-            r"(?:\"[^\"\n]+\"|'[^'\n]+'|[^\s,;)\"'\]}]+)",
-            re.IGNORECASE,
-        ),
-        r"\g<a>" + MASK,
-    ),
+    # name = value, name: type = value
+    (re.compile(rf"(?P<a>{_NAME}\s*(?::\s*[\w.\[\], |]+)?=\s*){_VALUE}", re.IGNORECASE), r"\g<a>" + MASK),
+    # name: value, "name": "value"
+    (re.compile(rf"(?P<a>{_NAME}\s*:\s*){_VALUE}(?!\s*=)", re.IGNORECASE), r"\g<a>" + MASK),
     # What well-known services' keys look like, JSON web tokens and private keys.
     (
         re.compile(
@@ -39,6 +37,10 @@ _LOOKS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL), MASK),
 )
 
+_GIVEN = re.compile(
+    rf"{_NAME}\s*(?::\s*[\w.\[\], |]+)?=\s*(?P<quote>[\"'])(?P<value>[^\"'\n]+)(?P=quote)", re.IGNORECASE
+)
+
 
 class Masking:
     """Masks text, and remembers the values of secret parameters to find them in all text.
@@ -47,11 +49,15 @@ class Masking:
     ----------
     parameters : mapping or None
         Where the value of a parameter whose name says "secret" is taken from.
+    sources : iterable of str
+        Code, where the text that a name like `db_password` is given is a secret, too.
     """
 
-    def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, parameters: Mapping[str, Any] | None = None, sources: Iterable[str] = ()) -> None:
         self._values: set[str] = set()
         self._learn(parameters or {}, False)
+        for source in sources:
+            self._values.update(found["value"] for found in _GIVEN.finditer(source) if len(found["value"]) >= 4)
         known = sorted(self._values, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 

@@ -79,7 +79,9 @@ export function Page({ host }: { host: PageHost }): JSX.Element {
           place={place}
           // The address follows the view without a step in the browser's history.
           onPlace={next => window.history.replaceState(null, '', toHash(next))}
-          onTitle={label => (document.title = `${label} – Headrace`)}
+          onTitle={label => {
+            document.title = `${label} – Headrace`;
+          }}
           onClose={() => host.open({ page: 'runs' })}
         />
       </main>

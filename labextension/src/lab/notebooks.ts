@@ -1,13 +1,15 @@
 /** Open notebooks: what they hold goes to the server as it is typed, and each task cell's state into its margin. */
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { IServices } from '../tokens';
-import { DocumentModel } from '../model/document';
-import { taskOrigin } from '../pure/magic';
-import { CellMarks } from './cellmarks';
-import { CellOutputs } from './celloutputs';
-import { CellOffers } from './offers';
-import { CellRunner } from './cellrunner';
-import { MagicLoader } from './magicloader';
+import type { DocumentModel } from '../model/document';
+import type { CellMarks } from './cellmarks';
+import type { CellOutputs } from './celloutputs';
+import type { CellOffers } from './offers';
+import type { CellRunner } from './cellrunner';
+import type { MagicLoader } from './magicloader';
+
+type Parts = typeof import('./notebookparts');
+export type OpenMenu = (panel: NotebookPanel, cellId: string, x: number, y: number) => void;
 
 /** A pause in typing after which the notebook is looked at. */
 const TYPING_MS = 700;
@@ -29,7 +31,7 @@ export class OpenNotebooks {
   constructor(
     private readonly services: IServices,
     notebooks: INotebookTracker,
-    private readonly openMenu: (panel: NotebookPanel, cellId: string, x: number, y: number) => void
+    private readonly openMenu: OpenMenu
   ) {
     notebooks.forEach(panel => this.add(panel));
     notebooks.widgetAdded.connect((_, panel) => this.add(panel));
@@ -42,6 +44,7 @@ export class OpenNotebooks {
 
   /** The same, looked at from now on even if it has no task yet, and once the server knows what it holds now. */
   async fresh(panel: NotebookPanel): Promise<IOpenNotebook | null> {
+    await this.coming.get(panel);
     const entry = this.entries.get(panel);
     if (entry) {
       entry.wanted = true;
@@ -52,22 +55,22 @@ export class OpenNotebooks {
   }
 
   private add(panel: NotebookPanel): void {
-    if (this.entries.has(panel)) {
-      return;
+    if (!this.coming.has(panel)) {
+      this.coming.set(
+        panel,
+        import('./notebookparts').then(parts => {
+          if (!panel.isDisposed) {
+            this.parts = parts;
+            this.join(panel, parts.makeParts(panel, this.services, this.openMenu));
+          }
+        })
+      );
+      panel.disposed.connect(() => this.coming.delete(panel));
     }
-    const { services } = this;
-    const model = new DocumentModel(services.manager, panel.context.localPath);
-    const marks = new CellMarks(panel, model, services.host.trans, (cell, x, y) => this.openMenu(panel, cell, x, y));
-    const entry: IOpenNotebook = {
-      model,
-      runner: new CellRunner(panel, model),
-      offers: new CellOffers(panel, model, services),
-      marks,
-      loader: new MagicLoader(panel),
-      outputs: new CellOutputs(panel),
-      wanted: false,
-      timer: 0
-    };
+  }
+
+  private join(panel: NotebookPanel, entry: IOpenNotebook): void {
+    const { model } = entry;
     this.entries.set(panel, entry);
     const later = () => {
       window.clearTimeout(entry.timer);
@@ -100,7 +103,8 @@ export class OpenNotebooks {
   private async push(panel: NotebookPanel): Promise<void> {
     const entry = this.entries.get(panel);
     const notebook = panel.content.model;
-    if (!entry || !notebook || panel.isDisposed) {
+    const { parts } = this;
+    if (!entry || !notebook || !parts || panel.isDisposed) {
       return;
     }
     const cells = [...notebook.cells].map(cell => ({
@@ -110,7 +114,7 @@ export class OpenNotebooks {
       metadata: cell.sharedModel.getMetadata() as Record<string, unknown>
     }));
     // A notebook without tasks is none of Headrace's business, unless it had some or a person asked for its graph.
-    entry.wanted ||= cells.some(cell => cell.cell_type === 'code' && taskOrigin(cell) !== null);
+    entry.wanted ||= cells.some(cell => cell.cell_type === 'code' && parts.taskOrigin(cell) !== null);
     if (!entry.wanted) {
       return;
     }
@@ -125,6 +129,8 @@ export class OpenNotebooks {
   }
 
   private readonly entries = new Map<NotebookPanel, IOpenNotebook>();
+  private readonly coming = new Map<NotebookPanel, Promise<void>>();
+  private parts: Parts | null = null;
 }
 
 /** Bring a cell of an open notebook into view and choose it. */

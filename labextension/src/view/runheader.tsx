@@ -86,7 +86,10 @@ function Actions({ run, onDeleted }: { run: IFullRun; onDeleted: () => void }): 
   );
 }
 
-/** The output notebook: opened in Lab, and as a page that the server makes of it. Paths outside of its folder are only named. */
+/**
+ * The output notebook: opened in Lab, and as a page that the server makes of it (Jupyter asks where the request comes
+ * from, so the link says it). Paths outside of its folder are only named.
+ */
 function OutputLinks({ output }: { output: unknown }): JSX.Element | null {
   const { host, manager } = useServices();
   const { trans } = host;
@@ -104,7 +107,7 @@ function OutputLinks({ output }: { output: unknown }): JSX.Element | null {
           {trans.__('output notebook')}
         </button>
       )}
-      <a href={page} target="_blank" rel="noopener noreferrer" title={trans.__('%1 as a web page', output)}>
+      <a href={page} target="_blank" rel="noopener" title={trans.__('%1 as a web page', output)}>
         {trans.__('as HTML')}
       </a>
     </>

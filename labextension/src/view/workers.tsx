@@ -313,10 +313,9 @@ function Limits(): JSX.Element {
 
 export function WorkersPage({ onTitle }: { onTitle: (label: string, caption: string) => void }): JSX.Element {
   const { trans } = useServices().host;
-  React.useEffect(
-    () => onTitle(trans.__('Workers and limits'), trans.__('Who carries runs out, and what holds them back')),
-    [onTitle, trans]
-  );
+  React.useEffect(() => {
+    onTitle(trans.__('Workers and limits'), trans.__('Who carries runs out, and what holds them back'));
+  }, [onTitle, trans]);
   return (
     <div className="hr-runview hr-root">
       <Banner />
