@@ -42,7 +42,7 @@ def report_html(store: Store, run: Run, *, code: bool = True) -> Iterator[str]:
         With the source of cells and the lines of tracebacks.
     """
     tree = _below(run, store.runs.tree(run.root_id))
-    document = store.documents.find(run.document_id) if run.document_id else None
+    document = store.documents.of_run(run)
     cells = [] if document is None else [str(cell.get("source", "")) for cell in document.cells]
     sources = [*cells, *(str(r.details.get("source") or "") for r in tree[:ROWS])]
     mask = Masking({"all": [dict(r.parameters or {}) for r in tree[:ROWS]]}, sources)
@@ -228,7 +228,7 @@ def _results(store: Store, run: Run, tree: Sequence[Run], mask: Masking) -> str:
 def _outputs(store: Store, run: Run, tree: Sequence[Run], mask: Masking, *, code: bool) -> Iterator[str]:
     cells = sorted((r for r in tree if r.cell_id is not None), key=lambda r: (r.cell_index or 0, r.created_at))
     outputs = store.logs.outputs_of_tree(run.root_id) if cells else {}
-    document = store.documents.find(run.document_id) if run.document_id else None
+    document = store.documents.of_run(run)
     sources = {} if document is None else {str(c.get("id")): str(c.get("source", "")) for c in document.cells}
     left, begun = OUTPUTS, False
     for cell in cells:

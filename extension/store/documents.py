@@ -14,6 +14,7 @@ from headrace.core.batch import Batch
 from headrace.core.errors import Conflict
 from headrace.core.events import DOCUMENT_CHANGED
 from headrace.core.ids import new_id
+from headrace.core.runs import Run, RunKind
 from headrace.store import schema as t
 from headrace.store.database import Database
 from headrace.store.rows import dumps
@@ -80,6 +81,12 @@ class Documents:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+
+    def of_run(self, run: Run) -> Document | None:
+        """Return the notebook that a notebook's or a cell's run executes: as the runner kept it, else as it was open."""
+        owner = run.id if run.kind is RunKind.NOTEBOOK else run.parent_id
+        kept = self.find(owner) if owner is not None else None
+        return kept if kept is not None or run.document_id is None else self.find(run.document_id)
 
     def find(self, document_id: str) -> Document | None:
         """Return a document, None if there is none."""

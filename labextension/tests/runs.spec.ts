@@ -220,6 +220,8 @@ describe('two runs side by side', () => {
       truncated: false
     });
     const pairs = pairCells([cell('c0', 'a', '1'), cell('c1', 'b', '')], [cell('c1', 'B', ''), cell('c0', 'a', '2')]);
+    const injected = pairCells([cell('c9', '# Parameters\na = 1', '')], [cell('c8', '# Parameters\na = 2', '')]);
+    expect(injected.map(pair => pair.sameSource)).toEqual([true]);
     expect(pairs.map(pair => [pair.key, pair.sameSource, pair.sameOutputs])).toEqual([
       ['c0', true, false],
       ['c1', false, true]

@@ -67,9 +67,7 @@ class RunPartsManager:
 
     def _cells_to_come(self, run: Run, tree: list[Run]) -> list[dict[str, Any]]:
         """Return the code cells of an unfinished notebook that have no run yet."""
-        if run.is_final or run.document_id is None:
-            return []
-        document = self._services.store.documents.find(run.document_id)
+        document = None if run.is_final else self._services.store.documents.of_run(run)
         if document is None:
             return []
         begun = {r.cell_id for r in tree}
@@ -189,7 +187,7 @@ class RunPartsManager:
         return {"cells": cells}
 
     def _sources(self, run: Run) -> dict[str, str]:
-        document = self._services.store.documents.find(run.document_id) if run.document_id else None
+        document = self._services.store.documents.of_run(run)
         return {} if document is None else {str(c.get("id")): str(c.get("source", "")) for c in document.cells}
 
     def source(self, run_id: str) -> dict[str, Any]:

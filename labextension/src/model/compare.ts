@@ -102,9 +102,13 @@ export interface ICellPair {
   sameOutputs: boolean;
 }
 
+/** The cell that a run put its parameters into has a new id each time; what it says stands with the parameters. */
+const INJECTED = /^# Parameters\n/;
+
 /** The cells of two notebook runs: by their id, else by their place. */
 export function pairCells(left: readonly ICellOutputs[], right: readonly ICellOutputs[]): ICellPair[] {
-  const key = (cell: ICellOutputs) => cell.cell_id ?? `#${cell.cell_index}`;
+  const key = (cell: ICellOutputs) =>
+    INJECTED.test(cell.source) ? 'parameters' : (cell.cell_id ?? `#${cell.cell_index}`);
   const [a, b] = [left, right].map(cells => new Map(cells.map(cell => [key(cell), cell])));
   return [...new Set([...b.keys(), ...a.keys()])]
     .map(each => {
@@ -114,7 +118,7 @@ export function pairCells(left: readonly ICellOutputs[], right: readonly ICellOu
         index: (two ?? one)!.cell_index ?? 0,
         left: one,
         right: two,
-        sameSource: (one?.source ?? '') === (two?.source ?? ''),
+        sameSource: each === 'parameters' || (one?.source ?? '') === (two?.source ?? ''),
         sameOutputs: equal(one?.outputs ?? [], two?.outputs ?? [])
       };
     })
