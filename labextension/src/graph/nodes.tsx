@@ -19,6 +19,8 @@ export interface IGraphContext {
   trans: ITranslator;
   toggle: (id: string) => void;
   select: (id: string) => void;
+  /** Names cannot be read: a node is a coloured box. */
+  far: boolean;
 }
 
 export const GraphContext = React.createContext<IGraphContext | null>(null);
@@ -72,6 +74,10 @@ export const RunNode = React.memo(function RunNode({ data, id }: NodeProps<Graph
     run.stale ? context.trans.__('stale') : ''
   ];
   const second = words.filter(Boolean).join(' · ');
+  if (context.far && !box.item.open) {
+    // Hundreds come into view at once while one zooms out: what would be hidden is not made.
+    return <div className={`hr-node hr-tone-${tone}${mark}${frame}`} />;
+  }
   return (
     <div
       className={`hr-node hr-tone-${tone}${mark}${frame}`}

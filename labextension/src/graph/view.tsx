@@ -312,7 +312,10 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     }
   };
 
-  const context = React.useMemo(() => ({ model, pulse, trans, toggle, select }), [model, pulse, trans, toggle, select]);
+  const context = React.useMemo(
+    () => ({ model, pulse, trans, toggle, select, far: isFar }),
+    [model, pulse, trans, toggle, select, isFar]
+  );
   if (model.graphLoaded && !scene.boxes.size) {
     const root = model.nodes.get(model.id);
     return (
