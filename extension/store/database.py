@@ -33,6 +33,8 @@ BUSY_TIMEOUT_MS = 30_000
 TURN_SECONDS = 0.001
 #: The advisory lock that makes sequence numbers equal commit order on PostgreSQL.
 JOURNAL_LOCK = 0x4EAD_0001
+#: A process that has not asked a PostgreSQL server for so long holds no connection to it, seconds.
+LET_GO_SECONDS = 30.0
 #: The channel on which PostgreSQL tells listeners that the journal grew.
 CHANNEL = "headrace"
 
@@ -59,13 +61,15 @@ class Database:
         self._engine: Engine | None = None
         self._lock = threading.Lock()
         self._watch: Any = None
+        self._used_at = 0.0
+        self._timer: threading.Timer | None = None
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
         """Forget the parent's connections without closing them: they are the parent's."""
         self._lock = threading.Lock()
-        self._watch = None
+        self._watch = self._timer = None
         if self._engine is not None:
             self._engine.dispose(close=False)
             self._engine = None
@@ -88,7 +92,7 @@ class Database:
     def _make_engine(self) -> Engine:
         if self.dialect != "sqlite":
             try:
-                return sa.create_engine(
+                engine = sa.create_engine(
                     self.place.url,
                     pool_size=2,
                     max_overflow=8,
@@ -100,6 +104,8 @@ class Database:
                 raise StoreUnavailable(
                     'This store is PostgreSQL, and its driver is not installed: pip install "headrace[postgres]".'
                 ) from error
+            sa.event.listen(engine, "checkin", self._on_checkin)
+            return engine
         path = self.place.sqlite_path
         assert path is not None
         self._make_private(path)
@@ -107,6 +113,28 @@ class Database:
         sa.event.listen(engine, "connect", self._on_sqlite_connect)
         sa.event.listen(engine, "begin", self._on_sqlite_begin)
         return engine
+
+    def _on_checkin(self, _connection: Any, _record: Any) -> None:
+        """Note that a connection was used, and see that none is held for long without use."""
+        self._used_at = time.monotonic()
+        if self._timer is None:
+            self._look_later(LET_GO_SECONDS)
+
+    def _look_later(self, seconds: float) -> None:
+        self._timer = timer = threading.Timer(seconds, self._let_go)
+        timer.daemon = True
+        timer.start()
+
+    def _let_go(self) -> None:
+        """Close the connections if nobody has used one for a while."""
+        left = self._used_at + LET_GO_SECONDS - time.monotonic()
+        if left > 0:
+            self._look_later(left)
+            return
+        self._timer = None
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
 
     def _make_private(self, path: Any) -> None:
         """Create folder (0700) and file (0600) whatever the umask."""
@@ -267,6 +295,9 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             if self._watch is not None:
                 self._watch.close()
                 self._watch = None
