@@ -190,6 +190,11 @@ def token_facts(run: Run, zone: str = "UTC") -> dict[str, Any]:
     }
 
 
+def _filled_path(template: str, facts: Mapping[str, Any]) -> str:
+    """Return a path with its tokens filled; it is no template any more, for the runner fills paths too."""
+    return render(template, facts, path=True).replace("{", "{{").replace("}", "}}")
+
+
 def fill_tokens(run: Run, defaults: Mapping[str, Any], given: Mapping[str, Any], *, zone: str = "UTC") -> Run:
     """Return a run with its parameters: the defaults with their tokens filled, under the values that were given.
 
@@ -218,9 +223,7 @@ def fill_tokens(run: Run, defaults: Mapping[str, Any], given: Mapping[str, Any],
     if templated:
         launch["templated"] = templated
     if isinstance(output, str):
-        # What is filled is no template any more, for the runner fills paths too.
-        path = render(output, {**parameters, **facts}, path=True)
-        launch["output_path"] = path.replace("{", "{{").replace("}", "}}")
+        launch.update(output_template=output, output_path=_filled_path(output, {**parameters, **facts}))
     return replace(run, parameters=parameters, details={**run.details, LAUNCH: launch})
 
 
@@ -299,7 +302,7 @@ def run_again(run: Run, *, now: int, parameters: Mapping[str, Any] | None = None
             field="run_id",
         )
     fresh_id = new_id()
-    return replace(
+    again = replace(
         Run(id=fresh_id, root_id=fresh_id),
         kind=run.kind,
         name=f"{run.name.rpartition('-')[0] or run.name}-{secrets.token_hex(2)}",
@@ -322,3 +325,10 @@ def run_again(run: Run, *, now: int, parameters: Mapping[str, Any] | None = None
         priority=run.priority,
         details={LAUNCH: launch, **{key: run.details[key] for key in ("origin",) if key in run.details}},
     )
+    template = launch.get("output_template")
+    if template is not None and not resume:
+        # Its own id and name, and the time that the earlier one stood for: each run keeps its output.
+        stood_for = run.slot_at if run.slot_at is not None else run.scheduled_at
+        facts = token_facts(replace(again, slot_at=stood_for))
+        launch["output_path"] = _filled_path(template, {**again.parameters, **facts})
+    return again

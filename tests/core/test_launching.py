@@ -112,6 +112,16 @@ def test_a_run_made_again_takes_everything_over_but_its_place_in_time() -> None:
     assert again.id != run.id
 
 
+def test_a_run_made_again_keeps_the_earlier_output_where_the_path_tells_runs_apart() -> None:
+    subject = deployment(output_path="out/{scheduled_at:%Y-%m-%d}-{run_id}-{x}.ipynb", parameters={"x": 1})
+    run = deployment_run(subject, now=NOW, slot_at=NOW - 86_400_000_000)
+    again = run_again(replace(run, state_type=StateType.FAILED), now=NOW + 9, parameters={"x": 2})
+    day = run.details["launch"]["output_path"].partition(run.id)[0]
+    assert again.details["launch"]["output_path"] == f"{day}{again.id}-2.ipynb"
+    continued = run_again(replace(run, state_type=StateType.FAILED), now=NOW + 9, resume=True)
+    assert continued.details["launch"]["output_path"] == run.details["launch"]["output_path"]
+
+
 @pytest.mark.parametrize("state", [StateType.RUNNING, StateType.COMPLETED])
 def test_only_what_did_not_end_well_is_continued(state: StateType) -> None:
     with pytest.raises(Conflict):
