@@ -240,7 +240,15 @@ def importable(module: str) -> bool:
     from importlib.machinery import PathFinder
 
     top = module.partition(".")[0]
-    return top != "__main__" and (top in sys.builtin_module_names or PathFinder.find_spec(top) is not None)
+    if top == "__main__":
+        return False
+    return top in sys.builtin_module_names or PathFinder.find_spec(top) is not None or _is_editable(top)
+
+
+def _is_editable(top: str) -> bool:
+    """Return whether an editable install brings a package: setuptools finds it by a finder, not on the path."""
+    finders = (each for each in sys.meta_path if getattr(each, "__module__", "").startswith("__editable__"))
+    return any(finder.find_spec(top, None) is not None for finder in finders)
 
 
 def key_of(fn: Callable[..., Any]) -> str:

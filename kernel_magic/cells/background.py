@@ -99,13 +99,18 @@ class Background:
         from headrace.kernel_magic.control import cancel
         from headrace.kernel_magic.engine.live import LIVE
 
-        threads = {one.thread.ident for one in self._running if one.thread is not None}
-        for run in list(LIVE.values()):
-            if run.kind in ("cell", "flow") and run.parent is None and run.handle in threads:
-                cancel(run, reason)
         deadline = time.monotonic() + seconds
-        for one in list(self._running):
-            one.done.wait(max(0.0, deadline - time.monotonic()))
+        asked: set[str] = set()
+        while time.monotonic() < deadline and not all(one.done.is_set() for one in self._running):
+            # Looked for again and again: a cell that was just started gets its run a moment later.
+            threads = {one.thread.ident for one in self._running if one.thread is not None}
+            for run in list(LIVE.values()):
+                root = run.kind in ("cell", "flow") and run.parent is None
+                if root and run.id not in asked and run.handle in threads:
+                    asked.add(run.id)
+                    cancel(run, reason)
+            for one in list(self._running):
+                one.done.wait(0.02)
 
     def wait_all(self) -> None:
         """Wait for every background cell."""

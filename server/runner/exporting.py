@@ -5,14 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from headrace.core.errors import HeadraceError, UsageError
 from headrace.core.run_spec import STANDARD, NotebookSpec
+from headrace.server.runner.printing import print_page
 
 #: Browsers that print pages without a screen, by the names of their programs; the first that is found is used.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -21,7 +20,6 @@ APPLICATIONS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-PRINT_SECONDS = 120
 
 
 class ExportFailed(HeadraceError):
@@ -62,8 +60,8 @@ def export(notebook: Any, spec: NotebookSpec, output_path: str | None) -> dict[s
             _write(made["html"], page.encode())
         if spec.pdf is not None:
             made["pdf"] = _place(spec.pdf, output_path, ".pdf")
-            _print(page, made["pdf"])
-    except (OSError, subprocess.SubprocessError, UsageError) as error:
+            _write(made["pdf"], print_page(find_browser(), page))
+    except (OSError, UsageError) as error:
         raise ExportFailed(f"The page could not be written: {error}") from error
     return made
 
@@ -115,17 +113,3 @@ def _elsewhere() -> Iterator[str]:
     for folder in filter(None, caches):
         for program in ("chrome-linux*/chrome", "chrome-mac*/Chromium.app/Contents/MacOS/Chromium"):
             yield from sorted(glob.glob(os.path.expanduser(f"{folder}/chromium-*/{program}")), reverse=True)
-
-
-def _print(page: str, path: str) -> None:
-    browser = find_browser()
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "page.html", Path(folder) / "page.pdf"
-        source.write_text(page, encoding="utf-8")
-        words = [browser, "--headless", "--disable-gpu", "--no-sandbox", f"--user-data-dir={folder}/profile"]
-        words += ["--no-pdf-header-footer", "--virtual-time-budget=10000", f"--print-to-pdf={target}", source.as_uri()]
-        done = subprocess.run(words, capture_output=True, timeout=PRINT_SECONDS, check=False)
-        if not target.exists():
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
-            raise OSError(f"{browser} printed nothing: {lines[-1] if lines else done.returncode}")
-        _write(path, target.read_bytes())

@@ -125,6 +125,7 @@ def test_pdf_without_a_browser_is_refused_before_a_kernel_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("HEADRACE_CHROMIUM", raising=False)
     monkeypatch.setattr(exporting, "APPLICATIONS", ())
     write(folder / "in.ipynb", "1")
     assert headrace("in.ipynb", "--pdf") == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import sys
 from collections import namedtuple
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from headrace import exponential_backoff
 from headrace.core.errors import InvalidName, InvalidOption
 from headrace.core.states import State, StateType
-from headrace.kernel_magic.definition import FunctionDefinition
+from headrace.kernel_magic.definition import FunctionDefinition, importable
 from headrace.kernel_magic.names import (
     ADJECTIVES,
     ANIMALS,
@@ -276,3 +277,22 @@ def test_arguments_are_named_and_given_back(fn: Any, args: Any, kwargs: Any, exp
 def test_calls_that_do_not_fit_are_refused(call: Any) -> None:
     with pytest.raises(ValueError, match="cannot be called like this"):
         FunctionDefinition("flow", plain, "f", FlowOptions()).bind(*call)
+
+
+def test_what_an_editable_install_brings_can_be_imported_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.machinery import ModuleSpec
+
+    class Finder:
+        """As setuptools makes them."""
+
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+            return ModuleSpec(name, None) if name == "a_package_in_work" else None
+
+    Finder.__module__ = "__editable___a_package_in_work_0_1_finder"
+    assert not importable("a_package_in_work.part")
+    importable.cache_clear()
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert importable("a_package_in_work.part")
+    assert not importable("made_up_by_a_notebook")
+    importable.cache_clear()
