@@ -116,7 +116,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
       manager.start();
       // Lab's start does not pay for the views; but a server that goes later must not take them along.
       window.setTimeout(() => {
-        void Promise.all([import('./view/sidebar'), import('./view/place'), import('./dialogs/open')]).catch(() => {
+        const views = [
+          import('./view/sidebar'),
+          import('./view/place'),
+          import('./view/notebookflow'),
+          import('./graph/view'),
+          import('./dialogs/open'),
+          import('./dialogs/cell')
+        ];
+        void Promise.all(views).catch(() => {
           // They are asked for again when they are needed.
         });
       }, 2000);

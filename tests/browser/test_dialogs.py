@@ -171,8 +171,12 @@ def test_a_run_that_asks_shows_its_form_where_the_person_is(opened: Page, lab: L
     dialog.wait_for(state="hidden")
     expect(form).to_have_count(0)
     expect(page.locator(".hr-header .hr-badge")).to_have_text("Completed", timeout=RUN_MS)
-    log = lab.get(f"/headrace/api/runs/{run['id']}/logs")["lines"]
-    assert "approved True copies 3" in [line["message"] for line in log]
+
+    def said() -> bool:
+        log = lab.get(f"/headrace/api/runs/{run['id']}/logs")["lines"]
+        return "approved True copies 3" in [line["message"] for line in log]
+
+    wait_until(said, 40, "what it printed")
 
 
 def test_a_kernel_without_headrace_is_named_and_can_be_used_without(opened: Page, lab: Lab) -> None:

@@ -19,7 +19,7 @@ NAME = "tasks.ipynb"
 SOURCES = {
     "imports": "import time, pathlib",
     "load": "%%task load --retries 1\nrows = [1, 2, 3]\nprint('loaded', len(rows))",
-    "slow": "%%task slow\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)\ntotal = sum(rows)\nprint('total is', total)",
+    "slow": "%%task slow\nwhile not pathlib.Path('go-on').exists(): time.sleep(0.05)\ntotal = sum(rows)\nprint('total is', total)",
     "plain": "double = total * 2",
 }
 
@@ -142,7 +142,7 @@ def test_marks_follow_the_runs_in_every_tab_and_offer_what_finished_meanwhile(op
     # The tab that sent the code closes before the end: the kernel goes on, what it says is heard by nobody.
     page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
     page.goto("about:blank")
-    (lab.root / "go").touch()
+    (lab.root / "go-on").touch()
     wait_until(lambda: lab.get("/headrace/api/runs?kind=cell&name=slow&state_type=COMPLETED")["runs"], 40, "the end")
     page.goto(f"http://127.0.0.1:{lab.port}/lab?token={TOKEN}&reset")
     page.wait_for_selector(".jp-DirListing-item", timeout=RUN_MS)
