@@ -124,8 +124,10 @@ def test_a_schedule_made_by_clicking_fires_and_its_run_appears(lab: Lab, opened:
 def test_killing_the_server_leaves_the_run_to_finish_and_the_panel_shows_it_afterwards(lab: Lab, opened: Any) -> None:
     run_clicked(opened, "survivor.ipynb", pause="1.0")
     run = wait_until(lambda: lab.run_named("survivor", "Running"), 30, "the run")
+    sidebar = open_panel(opened)
+    sidebar.get_by_text("survivor").first.wait_for()
     lab.kill()
-    open_panel(opened).get_by_text("Connection lost", exact=False).first.wait_for(timeout=30_000)
+    sidebar.get_by_text("Connection lost", exact=False).first.wait_for(timeout=30_000)
     lab.start()
     ended = wait_until(lambda: lab.run_named("survivor", "Completed"), 60, "the run's end after the restart")
     assert ended["id"] == run["id"]
