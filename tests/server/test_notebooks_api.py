@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from server_help import Api
@@ -120,3 +122,26 @@ async def test_a_cell_is_stale_when_its_code_or_what_it_uses_has_changed(
     reasons = await stale()
     assert reasons["a"] == ["its code changed"]
     assert reasons["b"]
+
+
+async def test_looking_at_a_notebook_and_scheduling_it_change_no_byte_of_it(
+    api: Api, services: Services, write_notebook: Any
+) -> None:
+    write_notebook("r.ipynb", "%%task load\nx = month", "x")
+    path = services.root.folder / "r.ipynb"
+    # As somebody else's editor left it: other indents, no newline at the end.
+    path.write_bytes(json.dumps(json.loads(path.read_text()), indent=3).encode())
+    before = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns
+    for route in ("/notebooks/inspect", "/notebooks/graph"):
+        assert (await api("GET", route, path="r.ipynb"))[0] == 200
+    code, made = await api(
+        "POST", "/schedules", {"notebook": "r.ipynb", "cron": "0 6 * * *", "parameters": {"month": 2}}
+    )
+    assert code == 201, made
+    body = {"name": "pinned", "notebook": "r.ipynb", "source": "pinned", "parameters": {"month": 3}}
+    code, deployed = await api("POST", "/deployments", body)
+    assert code == 201, deployed
+    deployment = deployed["deployment"]["id"]
+    assert (await api("PATCH", f"/deployments/{deployment}", {"parameters": {"month": 4}}))[0] == 200
+    assert (await api("POST", f"/deployments/{deployment}/run", {}))[0] == 201
+    assert (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) == before
