@@ -82,6 +82,7 @@ def test_records_show_themselves(kernel: Kernel) -> None:
     assert shown["text/plain"].startswith("<Run ")
 
 
+@pytest.mark.lab
 def test_the_graph_is_a_widget_whose_saved_bytes_do_not_change(
     start_kernel: Callable[..., Kernel], tmp_path: Path
 ) -> None:
