@@ -14,6 +14,11 @@ MOST_PACKAGES = 16
 BACKPORTS = {"tomli"}
 #: Not for Headrace: what its tests look at (values of other libraries) and are run by.
 FOR_TESTS = ("pytest", "hypothesis", "numpy", "pandas", "polars", "pyarrow", "matplotlib")
+#: What of the engine's tests runs here; clusters, processes and the patterns run in the full environment.
+ENGINE = (
+    *("brain", "engine", "small_parts", "results", "task_cache", "source", "testing", "transactions", "pausing"),
+    *("artifacts", "pickling"),
+)
 NOT_WANTED = {
     "jupyter-server",
     "jupyterlab",
@@ -61,4 +66,12 @@ def test_the_engine_and_the_cells_pass_their_tests_in_it(grown: tuple[Path, set[
     python, _ = grown
     run(python, *PIP, "install", "--quiet", *FOR_TESTS)
     suite = ROOT / "tests" / "kernel_magic"
-    run(python, "-m", "pytest", "-q", "-x", "-m", "not postgres and not lab", "-p", "no:cacheprovider", suite, cwd=ROOT)
+    parts = [
+        suite / "cells" / "test_cell_tasks.py",
+        suite / "cells" / "test_flow_magic.py",
+        suite / "cells" / "test_views.py",
+    ]
+    parts += [suite / f"test_{name}.py" for name in ENGINE]
+    run(
+        python, "-m", "pytest", "-q", "-x", "-m", "not postgres and not lab", "-p", "no:cacheprovider", *parts, cwd=ROOT
+    )
