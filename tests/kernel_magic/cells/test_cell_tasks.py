@@ -126,7 +126,8 @@ def test_a_cell_that_takes_too_long_is_timed_out(kernel: Kernel, store: Store) -
 
 
 def test_interrupting_cancels_at_once(kernel: Kernel, store: Store) -> None:
-    message = kernel.send("%%task long\nprint('began', flush=True)\nimport time\ntime.sleep(60)")
+    # Not flushed at once: when it is heard the cell has long begun to sleep.
+    message = kernel.send("%%task long\nimport time\nprint('began')\ntime.sleep(60)")
     while True:
         heard = kernel.client.get_iopub_msg(timeout=20)
         if heard["msg_type"] == "stream" and "began" in heard["content"]["text"]:
