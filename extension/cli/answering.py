@@ -77,15 +77,13 @@ def _go_on(text: str, given: tuple[tuple[str, str], ...]) -> None:
 
 
 def _check(schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Refuse what does not fit, where the checker is installed; the run checks it in any case."""
+    """Refuse what does not fit as the server does, where the checker is installed; the run checks it in any case."""
     try:
-        import jsonschema  # type: ignore[import-untyped]
+        from headrace.server.managers.runs import check_answer
+
+        check_answer(schema, values)
     except ImportError:
         return
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(dict(values)))
-    if error is not None:
-        name = ".".join(str(part) for part in error.absolute_path) or "values"
-        raise UsageError(f"{name}: {error.message[:300]}", field=name)
 
 
 @click.command("unpause", context_settings=_CONTEXT)

@@ -85,13 +85,12 @@ def to_end(steps: Steps) -> bool:
     from headrace.kernel_magic.engine.loops import run_to_end
 
     answer: Exception | None = None
-    begun = False
     while True:
         try:
-            hook, node = steps.send(answer) if begun else next(steps)
+            hook, node = steps.send(answer)
         except StopIteration as done:
             return bool(done.value)
-        begun, answer = True, None
+        answer = None
         try:
             result = hook(node)
             if inspect.isawaitable(result):
@@ -103,13 +102,12 @@ def to_end(steps: Steps) -> bool:
 async def to_end_async(steps: Steps) -> bool:
     """Drive a commit or a rollback from async code."""
     answer: Exception | None = None
-    begun = False
     while True:
         try:
-            hook, node = steps.send(answer) if begun else next(steps)
+            hook, node = steps.send(answer)
         except StopIteration as done:
             return bool(done.value)
-        begun, answer = True, None
+        answer = None
         try:
             result = hook(node)
             if inspect.isawaitable(result):
