@@ -19,6 +19,7 @@ import { showFlow } from './lab/flow';
 import { PlaceWidget, SidebarWidget } from './lab/widget';
 import { Manager } from './manager';
 import { Notices } from './model/notices';
+import { troubleWords } from './pure/troubles';
 
 const PLUGIN_ID = 'headrace:plugin';
 
@@ -96,15 +97,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     launcher?.add({ command: COMMANDS.home, category, rank: 20, args: { isLauncher: true } });
     launcher?.add({ command: COMMANDS.run, category, rank: 21, args: { from: 'launcher' } });
     launcher?.add({ command: COMMANDS.schedule, category, rank: 22, args: { from: 'launcher' } });
-    // The page was installed, the server has not loaded its part: nothing here can work until it is restarted.
+    // The page was installed, the server has not loaded its part, or still another one: that is said once.
     let said = false;
     manager.troubleChanged.connect((_, trouble) => {
-      if (trouble?.kind === 'absent' && !said) {
+      if ((trouble?.kind === 'absent' || trouble?.kind === 'versions') && !said) {
         said = true;
-        host.notify(
-          'warning',
-          trans.__('Headrace is installed, but this Jupyter server has not loaded it. Restart the server to use it.')
-        );
+        host.notify('warning', troubleWords(trouble, trans));
       }
     });
 

@@ -2,15 +2,13 @@
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 import { equal } from './pure/equal';
+import type { Trouble } from './pure/troubles';
 import type { IConnection } from './tokens';
 import { Refused, sentence } from './wire/errors';
+import { VERSION } from './version';
 import { RestApi } from './wire/restapi';
 import { Stream, type Link } from './wire/stream';
 import type { IChanges, ICounts, IHealth, StreamMessage } from './wire/words';
-
-/** What the banner above the panel says about the way to the server. */
-export type Trouble =
-  { kind: 'lost' } | { kind: 'absent' } | { kind: 'forbidden' } | { kind: 'degraded'; message: string };
 
 /** How often the server is asked how it is while something changes, milliseconds. */
 const LOOK_EVERY = 30_000;
@@ -119,7 +117,7 @@ export class Manager {
 
   private onLink(link: Link): void {
     if (link === 'open') {
-      this.setTrouble(this._health?.status === 'degraded' ? this._trouble : null);
+      this.setTrouble(this._health && this.troubleOf(this._health));
       void this.loadCounts();
       void this.diagnose();
     } else if (link === 'lost') {
@@ -132,11 +130,7 @@ export class Manager {
     this.lookedAt = Date.now();
     try {
       this._health = await this.api.health();
-      if (this._health.status === 'degraded') {
-        this.setTrouble({ kind: 'degraded', message: this._health.message ?? '' });
-      } else {
-        this.setTrouble(this.stream.link === 'lost' ? { kind: 'lost' } : null);
-      }
+      this.setTrouble(this.troubleOf(this._health));
     } catch (error) {
       if (error instanceof Refused && error.status === 404) {
         this.setTrouble({ kind: 'absent' });
@@ -148,6 +142,17 @@ export class Manager {
         this.setTrouble({ kind: 'lost' });
       }
     }
+  }
+
+  /** What a server that answers says is wrong. */
+  private troubleOf({ status, message, version }: IHealth): Trouble | null {
+    if (status === 'degraded') {
+      return { kind: 'degraded', message: message ?? '' };
+    }
+    if (this.stream.link === 'lost') {
+      return { kind: 'lost' };
+    }
+    return version === VERSION ? null : { kind: 'versions', page: VERSION, server: version };
   }
 
   private async loadCounts(): Promise<void> {

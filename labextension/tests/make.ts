@@ -3,6 +3,7 @@ import type { IConnection, IHost, IServices } from '../src/tokens';
 import { Manager } from '../src/manager';
 import { Notices } from '../src/model/notices';
 import { untranslated } from '../src/pure/translate';
+import { VERSION } from '../src/version';
 import type { IChanges, IEdge, IFullRun, IRun } from '../src/wire/words';
 import { expect, vi } from 'vitest';
 
@@ -153,7 +154,7 @@ export async function makePage(answers: Record<string, Answer>): Promise<IPage> 
   globalThis.WebSocket = FakeSocket as unknown as typeof WebSocket;
   FakeSocket.all = [];
   const server = new FakeServer({
-    '/health': () => ({ status: 'ok', message: null, version: '0', workers: 1 }),
+    '/health': () => ({ status: 'ok', message: null, version: VERSION, workers: 1 }),
     '/counts': () => ({ running: 0, scheduled: 0, failed_24h: 0, crashed_24h: 0, late: 0 }),
     ...answers
   });

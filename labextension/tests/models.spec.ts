@@ -3,6 +3,9 @@ import { LogModel } from '../src/model/logs';
 import { RunModel } from '../src/model/run';
 import { RunListModel } from '../src/model/runlist';
 import { SchedulesModel } from '../src/model/schedules';
+import { isOlder, troubleWords } from '../src/pure/troubles';
+import { untranslated } from '../src/pure/translate';
+import { VERSION } from '../src/version';
 import { child, closePages, edge, FakeSocket, makePage, makeRun } from './make';
 
 afterEach(closePages);
@@ -49,6 +52,23 @@ describe('the manager', () => {
     await settled(() => page.manager.trouble?.kind === 'degraded');
     expect(page.manager.trouble).toEqual({ kind: 'degraded', message: 'The disk is full.' });
   });
+
+  it('says that page and server are of different installs, and what to load anew', async () => {
+    const page = await makePage({ '/health': () => ({ status: 'ok', message: null, version: '0.0.9', workers: 1 }) });
+    hello();
+    await settled(() => page.manager.trouble?.kind === 'versions');
+    expect(troubleWords(page.manager.trouble!, untranslated)).toContain('still runs 0.0.9. Restart the Jupyter server');
+    const newer = { kind: 'versions', page: VERSION, server: '10.0' } as const;
+    expect(troubleWords(newer, untranslated)).toContain('Reload the page');
+  });
+
+  it.each([
+    ['0.1.0', '0.1.1', true],
+    ['0.9', '0.10', true],
+    ['0.1', '0.1.0', true],
+    ['1.0', '0.9', false],
+    ['0.1.0', '0.1.0', false]
+  ])('takes %s for older than %s: %s', (one, other, older) => expect(isOlder(one, other)).toBe(older));
 
   it('watches a run while someone looks at it, again after a reconnect', async () => {
     const page = await makePage({});

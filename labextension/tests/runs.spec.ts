@@ -238,6 +238,8 @@ describe('two runs side by side', () => {
 });
 
 describe("a deployment's fields", () => {
+  const told = (...addresses: string[]) => addresses.map(to => ({ events: ['failed'], to }));
+  const rules = (...addresses: string[]) => JSON.stringify(told(...addresses));
   const deployment = {
     id: 'd',
     name: 'report',
@@ -251,6 +253,7 @@ describe("a deployment's fields", () => {
     timeout_seconds: 60,
     overlap: 'skip',
     paused: false,
+    notify: told('me@a.org'),
     revision: 4
   } as unknown as IDeployment;
   const changed = (change: Record<string, string>) => changesOf(deployment, { ...formOf(deployment), ...change });
@@ -263,7 +266,13 @@ describe("a deployment's fields", () => {
     ['several delays', { retry_delay_seconds: '10, 60' }, { retry_delay_seconds: [10, 60] }],
     ['parameters', { parameters: '{"month": 4}' }, { parameters: { month: 4 } }],
     ['the same parameters written otherwise', { parameters: '{"month":3}' }, {}],
-    ['a pause', { paused: 'true' }, { paused: true }]
+    ['a pause', { paused: 'true' }, { paused: true }],
+    [
+      'one more to be told',
+      { notify: rules('me@a.org', ' https://b.org/hook ') },
+      { notify: told('me@a.org', 'https://b.org/hook') }
+    ],
+    ['nobody to be told', { notify: '[]' }, { notify: [] }]
   ])('send %s', (_, change, body) => {
     expect(changed(change)).toEqual({ body, errors: {} });
   });
@@ -274,7 +283,9 @@ describe("a deployment's fields", () => {
     ['retries', '-1', 'whole'],
     ['timeout_seconds', 'long', 'number'],
     ['parameters', '[1]', 'json'],
-    ['retry_delay_seconds', '1, x', 'number']
+    ['retry_delay_seconds', '1, x', 'number'],
+    ['notify', rules('me@a.org', ''), 'rules'],
+    ['notify', '[{"events": [], "to": "me@a.org"}]', 'rules']
   ])('refuse %s = %j', (name, value, error) => {
     expect(changed({ [name]: value })).toEqual({ body: {}, errors: { [name]: error } });
   });

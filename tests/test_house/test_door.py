@@ -71,6 +71,9 @@ def test_importing_headrace_loads_nothing_heavy() -> None:
 
 def test_the_version_is_the_distributions() -> None:
     assert headrace.__version__ == PROJECT["version"]
+    panel = ROOT / "labextension"
+    assert json.loads((panel / "package.json").read_text())["version"] == PROJECT["version"]
+    assert f"VERSION = '{PROJECT['version']}'" in (panel / "src" / "version.ts").read_text()
 
 
 def entry_points() -> list[tuple[str, str]]:

@@ -21,7 +21,9 @@ import tornado.websocket
 sys.path.insert(0, str(Path(__file__).parent))
 from panel_data import NOW, Wire, iso, layered_run, log_line, make_run, pipeline_run
 
-APP = Path(__file__).resolve().parents[2] / "labextension" / "dist" / "app"
+FRONT = Path(__file__).resolve().parents[2] / "labextension"
+APP = FRONT / "dist" / "app"
+VERSION = json.loads((FRONT / "package.json").read_text(encoding="utf-8"))["version"]
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Headrace</title><link rel="stylesheet" href="static/app.css"></head>
 <body><div id="headrace-app"></div><script src="static/app.js"></script></body></html>"""
@@ -111,7 +113,7 @@ class Stream(tornado.websocket.WebSocketHandler):
 
     def open(self) -> None:
         self.state.sockets.add(self)
-        self.write_message({"type": "hello", "seq": self.state.seq, "store": "mock", "version": "0"})
+        self.write_message({"type": "hello", "seq": self.state.seq, "store": "mock", "version": VERSION})
 
     def on_message(self, message: str | bytes) -> None:
         if json.loads(message)["type"] == "ping":
@@ -135,7 +137,7 @@ class Api(tornado.web.RequestHandler):
         )
 
     def show_health(self) -> Wire:
-        return {"status": "ok", "message": None, "version": "0", "workers": 1}
+        return {"status": "ok", "message": None, "version": VERSION, "workers": 1}
 
     def show_counts(self) -> Wire:
         return {"running": 2, "scheduled": 4, "failed_24h": 3, "crashed_24h": 1, "late": 0}

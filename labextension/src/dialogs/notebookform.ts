@@ -1,6 +1,7 @@
 /** What both dialogs ask about a notebook: its parameters and how it is run. */
 import * as React from 'react';
 import { fieldKind, parse, written, type Parsed } from '../pure/parse';
+import { troubleWords } from '../pure/troubles';
 import type { IDialogRequest } from '../tokens';
 import { Refused, sentence } from '../wire/errors';
 import type { IInspection, IKernelSpec, INotifyRule, IParameter } from '../wire/words';
@@ -180,11 +181,7 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
         if (current) {
           // Not our words: no part of Headrace has answered.
           const absent = error instanceof Refused && error.status === 404 && !error.reason;
-          setProblem(
-            absent
-              ? trans.__('The Headrace server extension is not running here. Restart the Jupyter server to load it.')
-              : sentence(error)
-          );
+          setProblem(absent ? troubleWords({ kind: 'absent' }, trans) : sentence(error));
         }
       }
     );

@@ -1,9 +1,7 @@
 /** How a notebook is run: kernel, output, retries, limits; of a schedule also its policies and who is told. */
 import * as React from 'react';
 import { useTrans } from '../view/context';
-import { IconButton } from '../view/basics';
 import { KernelNotice } from '../view/kernelnotice';
-import type { NotifyEvent } from '../wire/words';
 import { Field } from './fields';
 import type { INotebookForm, IOptions } from './notebookform';
 
@@ -248,72 +246,5 @@ export function PolicyFields({ form }: { form: INotebookForm }): JSX.Element {
         />
       </div>
     </details>
-  );
-}
-
-export function NotifyFields({ form }: { form: INotebookForm }): JSX.Element {
-  const trans = useTrans();
-  const { notify } = form.options;
-  const events: [NotifyEvent, string][] = [
-    ['failed', trans.__('fails')],
-    ['recovered', trans.__('works again')],
-    ['late', trans.__('is late')]
-  ];
-  const set = (at: number, change: Partial<(typeof notify)[number]>) =>
-    form.setOption({ notify: notify.map((rule, index) => (index === at ? { ...rule, ...change } : rule)) });
-  return (
-    <fieldset className="hr-fields">
-      <legend>{trans.__('Tell me when it')}</legend>
-      {notify.map((rule, at) => (
-        <div key={at} className="hr-notify-rule">
-          <div className="hr-notify-events" role="group" aria-label={trans.__('Events')}>
-            {events.map(([event, label]) => (
-              <label key={event}>
-                <input
-                  type="checkbox"
-                  checked={rule.events.includes(event)}
-                  onChange={() =>
-                    set(at, {
-                      events: rule.events.includes(event)
-                        ? rule.events.filter(other => other !== event)
-                        : [...rule.events, event]
-                    })
-                  }
-                />
-                {label}
-              </label>
-            ))}
-          </div>
-          <Field
-            label={trans.__('Mail address or webhook')}
-            error={at === notify.length - 1 ? (form.refused.notify ?? null) : null}
-          >
-            {ids => (
-              <input
-                {...ids}
-                type="text"
-                spellCheck={false}
-                placeholder="me@example.org, https://…"
-                value={rule.to}
-                onChange={event => set(at, { to: event.target.value })}
-              />
-            )}
-          </Field>
-          <IconButton
-            icon="close"
-            label={trans.__('Remove this address')}
-            onClick={() => form.setOption({ notify: notify.filter((_, index) => index !== at) })}
-          />
-        </div>
-      ))}
-      <div>
-        <IconButton
-          icon="plus"
-          wordy
-          label={notify.length ? trans.__('Another address') : trans.__('fails, works again or is late…')}
-          onClick={() => form.setOption({ notify: [...notify, { events: ['failed', 'recovered'], to: '' }] })}
-        />
-      </div>
-    </fieldset>
   );
 }

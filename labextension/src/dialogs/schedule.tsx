@@ -8,7 +8,8 @@ import { useServices } from '../view/context';
 import { Field } from './fields';
 import { useNotebookForm } from './notebookform';
 import { ParameterFields } from './notebookfields';
-import { DialogKernelNotice, NotifyFields, OptionFields, PolicyFields } from './optionfields';
+import { NotifyFields } from './notifyfields';
+import { DialogKernelNotice, OptionFields, PolicyFields } from './optionfields';
 import { ScheduleBuilder } from './schedulebuilder';
 import { DialogShell } from './shell';
 
@@ -59,7 +60,13 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
             onValid={setValid}
             refused={form.refused}
           />
-          {!request.deploymentId && <NotifyFields form={form} />}
+          {!request.deploymentId && (
+            <NotifyFields
+              rules={form.options.notify}
+              error={form.refused.notify ?? null}
+              onChange={notify => form.setOption({ notify })}
+            />
+          )}
         </div>
         <div>
           <ParameterFields form={form} />

@@ -1,9 +1,9 @@
 /** A deployment's fields as a person edits them, and what is sent of them. Pure. */
 import { equal } from '../pure/equal';
-import type { IDeployment } from '../wire/words';
+import type { IDeployment, INotifyRule } from '../wire/words';
 
 export type FieldKind =
-  'text' | 'long' | 'words' | 'whole' | 'number' | 'delays' | 'choice' | 'flag' | 'json' | 'kernel';
+  'text' | 'long' | 'words' | 'whole' | 'number' | 'delays' | 'choice' | 'flag' | 'json' | 'kernel' | 'rules';
 
 export interface IFieldSpec {
   name: string;
@@ -39,7 +39,8 @@ export const FIELDS: readonly IFieldSpec[] = [
   { name: 'catch_up_limit', kind: 'whole', least: 1 },
   { name: 'grace_seconds', kind: 'number', nullable: true },
   { name: 'retention', kind: 'json', nullable: true },
-  { name: 'paused', kind: 'flag' }
+  { name: 'paused', kind: 'flag' },
+  { name: 'notify', kind: 'rules' }
 ];
 
 export type FormValues = Record<string, string>;
@@ -68,6 +69,8 @@ export function written(spec: IFieldSpec, value: unknown): string {
       return Array.isArray(value) ? value.join(', ') : String(value);
     case 'json':
       return JSON.stringify(value, null, 1);
+    case 'rules':
+      return JSON.stringify(value);
     default:
       return String(value);
   }
@@ -77,7 +80,12 @@ export function formOf(deployment: IDeployment): FormValues {
   return Object.fromEntries(FIELDS.map(spec => [spec.name, written(spec, valueOf(deployment, spec.name))]));
 }
 
-export type FormError = 'required' | 'whole' | 'number' | 'json';
+/** Who is told, of a form: its field holds the rules as JSON, for a form holds texts. */
+export function rulesOf(text: string): INotifyRule[] {
+  return text ? (JSON.parse(text) as INotifyRule[]) : [];
+}
+
+export type FormError = 'required' | 'whole' | 'number' | 'json' | 'rules';
 
 function read(spec: IFieldSpec, text: string): { value: unknown } | { error: FormError } {
   const trimmed = text.trim();
@@ -86,6 +94,10 @@ function read(spec: IFieldSpec, text: string): { value: unknown } | { error: For
   }
   if (spec.kind === 'words') {
     return { value: [...new Set(trimmed.split(',').map(word => word.trim()))].filter(Boolean) };
+  }
+  if (spec.kind === 'rules') {
+    const rules = rulesOf(text).map(({ events, to }) => ({ events, to: to.trim() }));
+    return rules.every(({ events, to }) => events.length && to) ? { value: rules } : { error: 'rules' };
   }
   if (spec.kind === 'json') {
     if (!trimmed) {

@@ -1,7 +1,8 @@
 /** Every field of a deployment, changed afterwards. */
 import * as React from 'react';
 import { Field } from '../dialogs/fields';
-import { applies, changesOf, FIELDS, formOf, type FormError, type IFieldSpec } from '../model/deploymentform';
+import { NotifyFields } from '../dialogs/notifyfields';
+import { applies, changesOf, FIELDS, formOf, rulesOf, type FormError, type IFieldSpec } from '../model/deploymentform';
 import type { ITranslator } from '../tokens';
 import { Refused, sentence } from '../wire/errors';
 import type { IDeployment, IKernelSpec } from '../wire/words';
@@ -61,7 +62,8 @@ function errorWords(error: FormError, trans: ITranslator): string {
     required: trans.__('A value is needed.'),
     whole: trans.__('A whole number in range is needed.'),
     number: trans.__('A number that is not negative is needed.'),
-    json: trans.__('A JSON object is needed, such as {"month": 3}.')
+    json: trans.__('A JSON object is needed, such as {"month": 3}.'),
+    rules: trans.__('Each address needs something to be told of, and is not empty.')
   }[error];
 }
 
@@ -141,6 +143,11 @@ export function DeploymentForm(props: { deployment: IDeployment; onSaved: () => 
   const count = Object.keys(body).length;
   const shown = FIELDS.filter(spec => applies(deployment, spec.name));
   const strange = Object.entries(refused).filter(([name]) => !shown.some(spec => spec.name === name));
+  const errorOf = (name: string) => (errors[name] ? errorWords(errors[name], trans) : (refused[name] ?? null));
+  const set = (name: string, value: string) => {
+    setTyped(old => ({ ...old, [name]: value }));
+    setRefused(({ [name]: _, ...others }) => others);
+  };
   const save = async () => {
     setBusy(true);
     setRefused({});
@@ -172,28 +179,27 @@ export function DeploymentForm(props: { deployment: IDeployment; onSaved: () => 
       }}
     >
       <div className="hr-deploymentform-fields">
-        {shown.map(spec => (
-          <Field
-            key={spec.name}
-            label={labels[spec.name][0]}
-            hint={labels[spec.name][1]}
-            error={errors[spec.name] ? errorWords(errors[spec.name], trans) : (refused[spec.name] ?? null)}
-          >
-            {ids => (
-              <Input
-                spec={spec}
-                ids={ids}
-                value={form[spec.name]}
-                kernels={kernels.value?.kernelspecs ?? []}
-                onChange={value => {
-                  setTyped(old => ({ ...old, [spec.name]: value }));
-                  setRefused(old => Object.fromEntries(Object.entries(old).filter(([name]) => name !== spec.name)));
-                }}
-              />
-            )}
-          </Field>
-        ))}
+        {shown
+          .filter(spec => spec.kind !== 'rules')
+          .map(spec => (
+            <Field key={spec.name} label={labels[spec.name][0]} hint={labels[spec.name][1]} error={errorOf(spec.name)}>
+              {ids => (
+                <Input
+                  spec={spec}
+                  ids={ids}
+                  value={form[spec.name]}
+                  kernels={kernels.value?.kernelspecs ?? []}
+                  onChange={value => set(spec.name, value)}
+                />
+              )}
+            </Field>
+          ))}
       </div>
+      <NotifyFields
+        rules={rulesOf(form.notify)}
+        error={errorOf('notify')}
+        onChange={rules => set('notify', JSON.stringify(rules))}
+      />
       <footer className="hr-deploymentform-foot">
         <span role="status" className="hr-muted">
           {count ? trans._n('%1 field changed', '%1 fields changed', count, count) : trans.__('Nothing changed')}
