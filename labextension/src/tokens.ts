@@ -43,10 +43,8 @@ export interface IDialogRequest {
   path: string;
   /** The run that waits for an answer. */
   run?: IRun;
-  /** Values to begin with, for a re-run with edited parameters. */
-  parameters?: Record<string, unknown>;
-  /** Set when a run is to be repeated instead of a new one made of the file. */
-  rerun?: IRun;
+  /** The run to be made again, or continued, instead of a new one of the file. */
+  again?: { run: IRun; verb: 'rerun' | 'resume'; parameters: Record<string, unknown> };
   deploymentId?: string;
 }
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { clean, plain, spans } from '../src/pure/ansi';
 import { equal } from '../src/pure/equal';
 import { pieces, safeUrl } from '../src/pure/links';
-import { fieldKind, parse, written } from '../src/pure/parse';
+import { changedValues } from '../src/dialogs/notebookform';
+import { askedAgain, fieldKind, MASK, parse, written } from '../src/pure/parse';
 import { look, tally } from '../src/pure/states';
 import { duration, elapsed, fromNow, lasted } from '../src/pure/time';
 import { instantOf, isZone } from '../src/pure/zone';
@@ -157,6 +158,22 @@ describe('parameters', () => {
 
   it('needs a value where one is required', () => {
     expect(parse('', 'text', parameter({ required: true }))).toEqual({ ok: false, error: 'required' });
+  });
+
+  it('begins with the values of a run that is made again, and asks for its secrets anew', () => {
+    const declared = [
+      parameter({ name: 'month', type: 'int', default: 1 }),
+      parameter({ name: 'token', secret: true, default: '' }),
+      parameter({ name: 'other', default: 2 })
+    ];
+    const [month, token, other] = askedAgain(declared, { month: 5, token: MASK });
+    expect([month.default, month.required]).toEqual([5, false]);
+    expect([token.default, token.required]).toEqual([null, true]);
+    expect(other).toBe(declared[2]);
+    // The notebook's own default is a change where the run had another value.
+    expect(changedValues([month, other], { month: { ok: true, value: 1 }, other: { ok: true, value: 2 } })).toEqual({
+      month: 1
+    });
   });
 
   it.each([

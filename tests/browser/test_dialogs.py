@@ -19,6 +19,11 @@ from .test_paths import serious
 pytestmark = pytest.mark.browser
 
 RUN_MS = 60_000
+SECRET = (
+    "month: int = 1\ntoken: str = ...  # secret: of the shop",
+    "import pathlib\nassert token == 'swordfish' and pathlib.Path('let-in').exists()",
+    "print('month', month)",
+)
 FLOW = """
 from headrace import RunInput, flow, pause_flow_run
 
@@ -48,14 +53,27 @@ def notebooks(lab: Lab) -> None:
     folder = lab.folder / "data" / "kernels" / "bare"
     folder.mkdir(parents=True)
     (folder / "kernel.json").write_text(json.dumps(spec))
-    for name, kernel, source in (("told.ipynb", "python3", "1 / 0"), ("without.ipynb", "bare", "1")):
-        cells = [
-            {"id": "a", "cell_type": "code", "source": source, "metadata": {}, "outputs": [], "execution_count": None}
-        ]
-        metadata = {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}}
-        text = json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
-        (lab.root / name).write_text(text)
+    (lab.root / "told.ipynb").write_text(notebook("1 / 0"))
+    (lab.root / "without.ipynb").write_text(notebook("1", kernel="bare"))
     (lab.root / "wait.py").write_text(FLOW)
+    (lab.root / "secret.ipynb").write_text(notebook(*SECRET))
+
+
+def notebook(*sources: str, kernel: str = "python3") -> str:
+    """Return a notebook's file; its first cell holds its parameters."""
+    cells = [
+        {
+            "id": f"c{at}",
+            "cell_type": "code",
+            "source": source,
+            "metadata": {} if at else {"tags": ["parameters"]},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for at, source in enumerate(sources)
+    ]
+    metadata = {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}}
+    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
 @pytest.fixture
@@ -194,12 +212,57 @@ def test_a_kernel_without_headrace_is_named_and_can_be_used_without(opened: Page
     expect(page.locator("dialog[open]").get_by_role("button", name="Run", exact=True)).to_be_enabled()
 
 
+def test_a_secret_is_given_again_when_its_run_is_continued_or_made_again(opened: Page, lab: Lab) -> None:
+    page = opened
+    execute(page, "headrace:run-with-parameters", path="secret.ipynb")
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_label("month").fill("5")
+    dialog.get_by_label("token").fill("swordfish")
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    state = page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden) .hr-header .hr-badge")
+    expect(state).to_have_text("Failed", timeout=RUN_MS)
+    (lab.root / "let-in").touch()
+    page.get_by_role("button", name="Continue from failed cell").click()
+    expect(dialog).to_contain_text("Secrets are not kept")
+    expect(dialog.get_by_label("month")).to_have_count(0)
+    token = dialog.get_by_label("token")
+    assert (token.get_attribute("type"), token.input_value()) == ("password", "")
+    accept = dialog.get_by_role("button", name="Continue", exact=True)
+    expect(accept).to_be_disabled()
+    token.fill("swordfish")
+    assert serious(page, "dialog[open]") == []
+    accept.click()
+    expect(state).to_have_text("Completed", timeout=RUN_MS)
+    # Again from the start: with the run's own values, of which the notebook's default is a change.
+    page.locator(".jp-MainAreaWidget:not(.lm-mod-hidden)").get_by_role("button", name="Run again…").click()
+    assert dialog.get_by_label("month").input_value() == "5"
+    dialog.get_by_label("month").fill("1")
+    dialog.get_by_label("token").fill("swordfish")
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(state).to_have_text("Completed", timeout=RUN_MS)
+    made = [run for run in lab.runs() if run["name"].startswith("secret")]
+    values = [lab.get(f"/headrace/api/runs/{run['id']}")["run"]["parameters"] for run in made]
+    assert values == [{"month": month, "token": "•••"} for month in (1, 5, 5)]
+
+
+def test_a_server_of_another_version_says_which_of_both_is_to_be_loaded_anew(page: Page, lab: Lab) -> None:
+    older = {**lab.get("/headrace/api/health"), "version": "0.0.1"}
+    page.route("**/headrace/api/health", lambda route: route.fulfill(json=older))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"http://127.0.0.1:{lab.port}/lab?token={TOKEN}&reset")
+    said = "still runs 0.0.1. Restart the Jupyter server"
+    expect(page.locator(".Toastify__toast")).to_contain_text(said, timeout=RUN_MS)
+    execute(page, "headrace:show-runs")
+    expect(page.locator(".hr-sidebar .hr-banner")).to_contain_text(said)
+    assert serious(page, ".hr-sidebar") == []
+
+
 def test_a_server_that_has_not_loaded_headrace_says_so(page: Page, lab: Lab) -> None:
     page.set_viewport_size({"width": 1280, "height": 800})
     page.route("**/headrace/api/**", lambda route: route.fulfill(status=404, body="<html>404</html>"))
     page.route_web_socket("**/headrace/api/stream*", lambda socket: socket.close())
     page.goto(f"http://127.0.0.1:{lab.port}/lab?token={TOKEN}&reset")
     page.wait_for_selector(".jp-DirListing-item", timeout=RUN_MS)
-    expect(page.locator(".Toastify__toast")).to_contain_text("Restart the server", timeout=RUN_MS)
+    expect(page.locator(".Toastify__toast")).to_contain_text("Restart the Jupyter server", timeout=RUN_MS)
     execute(page, "headrace:run-with-parameters", path="told.ipynb")
     expect(page.locator("dialog[open] .hr-banner")).to_contain_text("Restart the Jupyter server")

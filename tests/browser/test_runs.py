@@ -257,6 +257,22 @@ def test_a_deployment_is_changed_afterwards_and_its_schedule_too(opened: Page, l
     kept = lab.get(f"/headrace/api/deployments/{history.deployment}")["deployment"]
     assert (kept["retries"], kept["tags"], kept["parameters"]) == (2, ["nightly", "bikes"], {"month": 5})
     assert kept["output_path"] is None
+    # Who is told, too.
+    view.get_by_role("button", name="fails, works again or is late…").click()
+    view.get_by_label("is late").check()
+    expect(view.locator(".hr-field-error")).to_contain_text("is not empty")
+    view.get_by_label("Mail address or webhook").fill("nowhere")
+    view.get_by_role("button", name="Save").click()
+    expect(view.locator(".hr-field-error")).to_contain_text("https://")
+    view.get_by_label("Mail address or webhook").fill("http://127.0.0.1:9/hook")
+    view.get_by_role("button", name="Save").click()
+    expect(view.locator(".hr-deploymentform-foot")).to_contain_text("Nothing changed")
+    kept = lab.get(f"/headrace/api/deployments/{history.deployment}")["deployment"]
+    assert kept["notify"] == [{"events": ["failed", "recovered", "late"], "to": "http://127.0.0.1:9/hook"}]
+    view.get_by_role("button", name="Remove this address").click()
+    view.get_by_role("button", name="Save").click()
+    expect(view.locator(".hr-deploymentform-foot")).to_contain_text("Nothing changed")
+    assert lab.get(f"/headrace/api/deployments/{history.deployment}")["deployment"]["notify"] == []
     assert serious(page, ".hr-runview") == []
     tab(view, "Schedules")
     expect(view.locator(".hr-upcoming li")).to_have_count(5)

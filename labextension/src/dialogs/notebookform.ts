@@ -1,6 +1,6 @@
 /** What both dialogs ask about a notebook: its parameters and how it is run. */
 import * as React from 'react';
-import { fieldKind, parse, written, type Parsed } from '../pure/parse';
+import { askedAgain, fieldKind, MASK, parse, written, type Parsed } from '../pure/parse';
 import { troubleWords } from '../pure/troubles';
 import type { IDialogRequest } from '../tokens';
 import { Refused, sentence } from '../wire/errors';
@@ -132,11 +132,6 @@ export interface INotebookForm {
   submit: (request: (body: Record<string, unknown>) => Promise<void>) => Promise<void>;
 }
 
-function start(parameter: IParameter, given: Record<string, unknown>): string {
-  const value = Object.prototype.hasOwnProperty.call(given, parameter.name) ? given[parameter.name] : parameter.default;
-  return written(value, fieldKind(parameter));
-}
-
 /** Only what differs from the notebook's own defaults is sent: a changed default then still counts. */
 export function changedValues(parameters: IParameter[], parsed: Record<string, Parsed>): Record<string, unknown> {
   const result: Record<string, unknown> = {};
@@ -167,14 +162,18 @@ export function useNotebookForm(request: IDialogRequest): INotebookForm {
 
   React.useEffect(() => {
     let current = true;
+    const { again } = request;
     setProblem(null);
     const { api } = manager;
     api.inspect(request.path).then(
       found => {
         if (current) {
-          setInspection(found);
-          const given = request.parameters ?? {};
-          setValues(Object.fromEntries(found.parameters.map(each => [each.name, start(each, given)])));
+          const { parameters } = found;
+          const asked = again ? askedAgain(parameters, again.parameters) : parameters;
+          // What is finished stays as it is when a run is continued: only what was not kept is asked for.
+          const shown = again?.verb === 'resume' ? asked.filter(each => again.parameters[each.name] === MASK) : asked;
+          setInspection({ ...found, parameters: shown });
+          setValues(Object.fromEntries(shown.map(each => [each.name, written(each.default, fieldKind(each))])));
         }
       },
       error => {

@@ -12,11 +12,18 @@ import { DialogShell } from './shell';
 export function RunDialog({ request, onClose }: { request: IDialogRequest; onClose: () => void }): JSX.Element {
   const { manager, host, notices } = useServices();
   const { trans } = host;
+  const { again } = request;
   const form = useNotebookForm(request);
+  const name = fileName(request.path);
+  const titles = {
+    start: trans.__('Run %1', name),
+    rerun: trans.__('Run %1 again', name),
+    resume: trans.__('Continue %1', name)
+  };
   const accept = () =>
     void form.submit(async body => {
-      const run = request.rerun
-        ? await manager.api.act(request.rerun.id, 'rerun', { parameters: body.parameters })
+      const run = again
+        ? await manager.api.act(again.run.id, again.verb, { parameters: body.parameters })
         : await manager.api.start(body);
       notices.started(run);
       onClose();
@@ -24,10 +31,8 @@ export function RunDialog({ request, onClose }: { request: IDialogRequest; onClo
     });
   return (
     <DialogShell
-      title={
-        request.rerun ? trans.__('Run %1 again', fileName(request.path)) : trans.__('Run %1', fileName(request.path))
-      }
-      accept={trans.__('Run')}
+      title={titles[again?.verb ?? 'start']}
+      accept={again?.verb === 'resume' ? trans.__('Continue') : trans.__('Run')}
       onAccept={accept}
       onClose={onClose}
       busy={form.busy}
@@ -35,9 +40,10 @@ export function RunDialog({ request, onClose }: { request: IDialogRequest; onClo
       error={form.general}
     >
       <Banner />
-      {!request.rerun && <DialogKernelNotice form={form} />}
+      {!again && <DialogKernelNotice form={form} />}
+      {again?.verb === 'resume' && <p>{trans.__('Secrets are not kept: they have to be given again.')}</p>}
       <ParameterFields form={form} />
-      {!request.rerun && <OptionFields form={form} />}
+      {!again && <OptionFields form={form} />}
     </DialogShell>
   );
 }

@@ -46,6 +46,20 @@ export function written(value: unknown, kind: FieldKind): string {
   return value;
 }
 
+/** What stands for a secret in what the server says: it keeps none. */
+export const MASK = '•••';
+
+/** Parameters of a run that is made again: its own values are the defaults, and secrets have to be given again. */
+export function askedAgain(parameters: readonly IParameter[], given: Record<string, unknown>): IParameter[] {
+  return parameters.map(parameter => {
+    if (!Object.prototype.hasOwnProperty.call(given, parameter.name)) {
+      return parameter;
+    }
+    const value = given[parameter.name];
+    return value === MASK ? { ...parameter, default: null, required: true } : { ...parameter, default: value };
+  });
+}
+
 /** Read a field. An empty field of an optional parameter means null. */
 export function parse(text: string, kind: FieldKind, parameter: Pick<IParameter, 'required' | 'default'>): Parsed {
   const trimmed = text.trim();

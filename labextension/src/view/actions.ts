@@ -1,4 +1,5 @@
 /** What can be done with a run or a schedule; each asks first where something is lost, and says what went wrong. */
+import { MASK } from '../pure/parse';
 import { runName } from '../pure/runname';
 import type { IServices } from '../tokens';
 import { sentence } from '../wire/errors';
@@ -39,7 +40,12 @@ export async function deleteRun(services: IServices, run: IRun): Promise<boolean
 }
 
 /** Continue a run that did not complete: what finished is kept. */
-export async function continueRun(services: IServices, run: IRun): Promise<void> {
+export async function continueRun(services: IServices, run: IFullRun): Promise<void> {
+  const parameters = run.parameters ?? {};
+  if (run.notebook_path && Object.values(parameters).includes(MASK)) {
+    services.host.dialog({ kind: 'run', path: run.notebook_path, again: { run, verb: 'resume', parameters } });
+    return;
+  }
   await attempt(services, async () => {
     const next = await services.manager.api.act(run.id, 'resume');
     services.notices.started(next);
@@ -48,10 +54,10 @@ export async function continueRun(services: IServices, run: IRun): Promise<void>
 }
 
 /** The same again from the start; a notebook's form opens first, so that its parameters can be edited. */
-export async function rerun(services: IServices, run: IFullRun | IRun): Promise<void> {
+export async function rerun(services: IServices, run: IFullRun): Promise<void> {
   if (run.kind === 'notebook' && run.notebook_path) {
-    const parameters = ('parameters' in run ? run.parameters : null) ?? {};
-    services.host.dialog({ kind: 'run', path: run.notebook_path, parameters, rerun: run });
+    const parameters = run.parameters ?? {};
+    services.host.dialog({ kind: 'run', path: run.notebook_path, again: { run, verb: 'rerun', parameters } });
     return;
   }
   const { trans } = services.host;
