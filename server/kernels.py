@@ -21,8 +21,10 @@ from pathlib import Path
 from queue import Empty
 from typing import IO, Any
 
+from headrace.core import settings
 from headrace.core.errors import HeadraceError, UnknownKernel, UsageError, one_line
 from headrace.core.settings import DATA_DIR, DATABASE_URL, StorePlace
+from headrace.server import sockets
 from headrace.server.processes import Limits, describe_exit, kill_group, process_facts
 
 #: What a kernel printed before it died is kept up to here, characters.
@@ -61,6 +63,8 @@ class Kernel:
         The kernel's answer to `kernel_info_request`, once it is ready.
     exit_code : int or None
         Once it has ended.
+    on_tcp_because : str
+        Why other logins of the machine can reach it; "" where it listens on sockets of this login.
     watched : Path or None
         The note at which the kernel's keeper looks (see `headrace.server.runner.keeping`).
     continued : bool
@@ -72,6 +76,7 @@ class Kernel:
     client: Any = None
     info: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
+    on_tcp_because: str = ""
     watched: Path | None = None
     continued: bool = False
     _errors: IO[bytes] | None = None
@@ -126,6 +131,8 @@ class Kernel:
             "display_name": spec.display_name if spec is not None else self.name,
             "language": self.language,
             "id": self.manager.kernel_id,
+            "transport": self.manager.transport,
+            **({"on_tcp_because": self.on_tcp_because} if self.on_tcp_because else {}),
             **process_facts(self._pid),
         }
 
@@ -240,6 +247,8 @@ class Kernel:
             if self.client is not None:
                 self.client.stop_channels()
             await self.manager.cleanup_resources()
+            if self.manager.transport == "ipc":
+                sockets.remove(self.manager.ip)
             if self._errors is not None:
                 self._errors.close()
                 self._errors = None
@@ -263,8 +272,8 @@ class Kernel:
 
     def _heart_is_closed(self) -> bool:
         """Return whether the kernel has closed its heartbeat's port."""
-        if self.manager.transport != "tcp":
-            return False
+        if self.manager.transport == "ipc":
+            return not sockets.listens(f"{self.manager.ip}-{self.manager.hb_port}")
         with socket.socket() as probe:
             probe.settimeout(0.2)
             return probe.connect_ex((self.manager.ip, self.manager.hb_port)) == errno.ECONNREFUSED
@@ -360,6 +369,7 @@ async def launch(
         raise unknown_kernel(name, path) from None
     if spec is None:
         raise unknown_kernel(name, path)
+    on_tcp_because = _listen_on_sockets(manager, spec)
     errors = tempfile.TemporaryFile()  # noqa: SIM115
     # What reaches the kernel's own standard streams is not notebook output: it is kept for the case that it dies.
     options: dict[str, Any] = {"stdout": errors, "stderr": errors, "independent": independent}
@@ -373,14 +383,29 @@ async def launch(
     except Exception as error:
         # A provisioner of a cluster may raise anything.
         errors.close()
+        if manager.transport == "ipc":
+            sockets.remove(manager.ip)
         why = f"{error.strerror}: {spec.argv[0]}" if isinstance(error, OSError) and error.strerror else one_line(error)
         raise KernelStartError(f"The kernel {name} does not start: {why}") from error
-    kernel = Kernel(name=name, manager=manager)
+    kernel = Kernel(name=name, manager=manager, on_tcp_because=on_tcp_because)
     kernel._errors = errors
     kernel._pid = getattr(manager.provisioner, "pid", None)
     if limits is not None and kernel._pid is not None:
         limits.apply(kernel._pid)
     return kernel
+
+
+def _listen_on_sockets(manager: Any, spec: Any) -> str:
+    """Let a kernel that is to be started listen where only this login can reach it; return why it cannot, else ""."""
+    sockets.remove_forgotten()
+    why = sockets.why_not(spec)
+    if why:
+        return why
+    prefix = sockets.make_folder(manager.kernel_id)
+    if prefix is None:
+        return f"{settings.runtime_dir()} has no place for sockets"
+    manager.transport, manager.ip = "ipc", prefix
+    return ""
 
 
 def kernel_environment(place: StorePlace, notebook_path: str, extra: Mapping[str, str]) -> dict[str, str]:

@@ -72,9 +72,9 @@ def main(arguments: list[str]) -> None:
         time.sleep(LOOK_SECONDS)
     note = kept(path)
     if note is not None:
-        spec = str(note.get("kernelspec") or "")
-        if spec:
-            shutil.rmtree(spec, ignore_errors=True)
+        for folder in ("kernelspec", "sockets"):
+            if note.get(folder):
+                shutil.rmtree(str(note[folder]), ignore_errors=True)
         path.unlink(missing_ok=True)
         path.with_suffix(".lock").unlink(missing_ok=True)
 

@@ -76,6 +76,7 @@ def keep(kernel: Kernel, data_dir: Path, run: Run, seconds: float) -> dict[str, 
         "run_id": run.id,
         "kernel": kernel.facts(),
         "connection_file": kernel.manager.connection_file,
+        "sockets": os.path.dirname(kernel.manager.ip) if kernel.manager.transport == "ipc" else "",
     }
     note["kernelspec"] = _write_kernelspec(note, run.name)
     path = note_path(data_dir, run.id)

@@ -32,6 +32,11 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def sockets_of(facts: dict[str, Any]) -> Path:
+    """Return the folder of a kernel's sockets."""
+    return Path(read(facts["connection_file"])["ip"]).parent
+
+
 @pytest.fixture
 def kept(data_dir: Path, tmp_path: Path) -> Iterator[Any]:
     """A run that failed and keeps its kernel."""
@@ -54,6 +59,7 @@ def test_a_run_goes_on_in_the_same_memory(kept: Any, tmp_path: Path) -> None:
     facts = stored(kept.run.id).details["kept_kernel"]
     assert not is_gone(facts["pid"])
     assert take_ran(tmp_path) == ["2", "3"]
+    sockets = sockets_of(facts)
     (tmp_path / "ok").touch()
     mend(facts["connection_file"], "extra = 'mended'")
     second = go_on(kept, tmp_path / "two.ipynb")
@@ -65,6 +71,7 @@ def test_a_run_goes_on_in_the_same_memory(kept: Any, tmp_path: Path) -> None:
     assert found["continues"]["kept_kernel"]
     assert found["kernel"]["pid"] == facts["pid"]
     wait_until(lambda: is_gone(facts["pid"]), seconds=10)
+    wait_until(lambda: not sockets.exists(), seconds=30)
     wait_until(lambda: not note_path(get_store().place.data_dir, kept.run.id).exists(), seconds=10)
 
 
@@ -145,8 +152,11 @@ def test_lab_attaches_to_it_by_its_kernelspec(kept: Any) -> None:
         await manager.shutdown_kernel()
         return str(reply["content"]["user_expressions"]["x"]["data"]["text/plain"])
 
+    sockets = sockets_of(facts)
+    assert sockets.exists()
     assert asyncio.run(attach()) == "False"
     wait_until(lambda: is_gone(facts["pid"]), seconds=10)
+    wait_until(lambda: not sockets.exists(), seconds=30)
 
 
 def test_its_time_ends_it(data_dir: Path, tmp_path: Path) -> None:

@@ -19,6 +19,28 @@ from notebooks import cell_runs, read, run, stored, texts, write
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
 
 
+LOOK = """
+import json, os, psutil, stat
+from ipykernel.kernelapp import IPKernelApp
+app = IPKernelApp.instance()
+found = psutil.Process().net_connections("inet")
+# The way in for output of forked children: it hands nothing out, and takes nothing without a secret of the kernel's.
+own = app.iopub_thread._pipe_port
+ports = [one.laddr.port for one in found if one.status == psutil.CONN_LISTEN and one.laddr.port != own]
+folder = os.path.dirname(app.ip)
+print(json.dumps([app.transport, ports, oct(stat.S_IMODE(os.stat(folder).st_mode)), folder]))
+"""
+
+
+def test_a_kernel_listens_where_no_other_login_can_come_and_leaves_nothing(data_dir: Path, tmp_path: Path) -> None:
+    result = run(write(tmp_path / "in.ipynb", LOOK), tmp_path / "out.ipynb")
+    assert result.ending.exit_code == 0, result.ending.message
+    transport, ports, mode, folder = json.loads(texts(read(tmp_path / "out.ipynb")["cells"][0]["outputs"]))
+    assert (transport, ports, mode) == ("ipc", [], "0o700")
+    assert not Path(folder).exists()
+    assert stored(result.run.id).details["kernel"]["transport"] == "ipc"
+
+
 @pytest.fixture
 def remote(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A kernelspec whose provisioner has the kernel elsewhere: no process of this machine is known."""
@@ -45,7 +67,9 @@ def test_a_kernel_of_a_remote_provisioner_runs_a_notebook(remote: str, tmp_path:
     result = run(source, tmp_path / "out.ipynb")
     assert result.ending.exit_code == 0, result.ending.message
     assert texts(read(tmp_path / "out.ipynb")["cells"][1]["outputs"]) == "42\n"
-    assert "pid" not in stored(result.run.id).details["kernel"]
+    facts = stored(result.run.id).details["kernel"]
+    assert "pid" not in facts
+    assert facts["on_tcp_because"] == "the provisioner test-remote has it elsewhere"
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,10 @@ def test_cells_are_recorded_and_a_failure_is_honest(case: Any, languages: Path) 
     ]
     second = cell_runs(result.run.id)[1]
     assert texts(get_store().logs.outputs(second.id)).strip() == printed.strip()
+    facts = stored(result.run.id).details["kernel"]
+    # Deno's kernel knows nothing but TCP; the run says so.
+    reason = {"bash": None, "typescript": "its kernel is not known to listen on sockets"}[kernel["language"]]
+    assert (facts["transport"], facts.get("on_tcp_because")) == ("tcp" if reason else "ipc", reason)
     content = read(languages / "out.ipynb")
     assert content["metadata"]["language_info"]["name"] == kernel["language"]
     assert [c["metadata"]["papermill"]["status"] for c in content["cells"] if c["cell_type"] == "code"] == [
