@@ -246,7 +246,7 @@ def publish(**values: Any) -> None:
     for name, value in values.items():
         validate_name(name)
         record = cache.save(
-            session().store,
+            session().shelf,
             value,
             key=f"published/{run_id}/{name}",
             definition=name,

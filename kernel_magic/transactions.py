@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import contextvars
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import (
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from headrace.kernel_magic.futures import TaskFuture
+    from headrace.kernel_magic.results.shelf import Shelf
 
 
 class IsolationLevel(str, Enum):
@@ -158,39 +161,43 @@ class Transaction:
         found = None if self.key is None or self.overwrite else self._record()
         if found is None:
             return self._staged
-        from headrace.kernel_magic.results.cache import open_result
+        from headrace.kernel_magic.results.cache import opened
 
-        return open_result(found.storage, found.serializer)
+        return opened(_shelf().read(found.storage), found.serializer)
 
     def _record(self) -> Any:
-        from headrace.store import get_store
-
-        return get_store().results.find(_stored_key(self.key or ""))
+        return _shelf().find(_stored_key(self.key or ""))
 
     # ---------------------------------------------------------------- the block
 
     def __enter__(self) -> Transaction:
+        for pause in self._opening():
+            time.sleep(pause)
         self._begin()
         return self
 
     async def __aenter__(self) -> Transaction:
-        if self.key is not None and self.isolation_level is IsolationLevel.SERIALIZABLE:
-            import asyncio
+        import asyncio
 
-            from headrace.kernel_magic.results.locks import hold_key
-
-            self._let_go = await asyncio.to_thread(hold_key, _stored_key(self.key))
+        for pause in self._opening():
+            await asyncio.sleep(pause)
         self._begin()
         return self
 
-    def _begin(self) -> None:
+    def _opening(self) -> Iterator[float]:
+        """Take a SERIALIZABLE key; yield the seconds to sleep before each further try."""
         if self._token is not None or self.state is not TransactionState.ACTIVE:
             raise UsageError("A transaction is entered once; call transaction() for each block.")
-        self.parent = active(current())
-        if self.key is not None and self.isolation_level is IsolationLevel.SERIALIZABLE and self._let_go is None:
-            from headrace.kernel_magic.results.locks import hold_key
+        if self.key is None or self.isolation_level is not IsolationLevel.SERIALIZABLE:
+            return
+        from headrace.kernel_magic.results.shelf import until_taken
 
-            self._let_go = hold_key(_stored_key(self.key))
+        shelf, key, run = _shelf(), _stored_key(self.key), current()
+        yield from until_taken(shelf, key, "" if run is None else run.id)
+        self._let_go = partial(shelf.give_back, key)
+
+    def _begin(self) -> None:
+        self.parent = active(current())
         run = current()
         if run is not None:
             self._around = (run.flow, len(run.flow.futures or ()))
@@ -322,11 +329,10 @@ class Transaction:
 
     def _store(self) -> None:
         from headrace.kernel_magic.results import cache
-        from headrace.store import get_store
 
         run = current()
         record = cache.save(
-            get_store(),
+            _shelf(),
             self._staged,
             key=_stored_key(self.key or ""),
             definition=f"transaction {self.key}",
@@ -346,6 +352,14 @@ class Transaction:
             say(run, logging.ERROR, text)
         else:
             logging.getLogger("headrace").error(text)
+
+
+def _shelf() -> Shelf:
+    """Return the stored results, as the run around the caller reaches them."""
+    from headrace.kernel_magic.engine.session import session
+
+    run = current()
+    return (session() if run is None else run.session).shelf
 
 
 def transaction(

@@ -370,6 +370,8 @@ def restore(session: CellSession) -> list[tuple[str, str]]:
 
 
 def _restore_cell(session: CellSession, store: Any, view: FlowView, cell_id: str, cell: Cell) -> str:
+    from headrace.kernel_magic.results.shelf import Shelf
+
     flow = view.graph.flows[cell_id]
     key = identity(session, cell.id, cell.name)
     options = cell.task.options if cell.task is not None else CellOptions()
@@ -387,7 +389,7 @@ def _restore_cell(session: CellSession, store: Any, view: FlowView, cell_id: str
         session.note_end(key_of_cell(cell), cell, found.run_id or "", flow, done, version=found.key)
         session.lazy.add(cell.name, found, digests)
         return ""
-    decision = find(store, key, parts)
+    decision = find(Shelf(store), key, parts)
     if not decision.hit:
         return f"not restored: {decision.reason.removeprefix('missed: ')}"
     put_back(decision.value, session.shell)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headrace.kernel_magic.cells.session import CellSession
     from headrace.kernel_magic.engine.live import LiveRun
     from headrace.kernel_magic.results.cache import CacheDecision
+    from headrace.kernel_magic.results.shelf import Shelf
 
 #: Outputs of a cell are saved without being asked for where that costs less than this part of its run time
 #: (DESIGN.md, "Continuing a run").
@@ -129,7 +130,7 @@ class CellKeeper:
         if asked_policy(self._options) is None:
             return CacheDecision(key=key_of(parts), parts=parts, reason="not looked up: the cell has no cache policy")
         refresh = self._options.refresh_cache or flag("TASKS_REFRESH_CACHE")
-        decision = find(run.session.store, self._key, parts, refresh=refresh)
+        decision = find(run.session.shelf, self._key, parts, refresh=refresh)
         if decision.hit:
             self.bring_back(decision.value)
         return decision
@@ -159,7 +160,7 @@ class CellKeeper:
         changed = [*options.mutates, *self._changed_inputs(decision.parts)] if asked else list(options.mutates)
         values = collect(self._flow, python, namespace, shown, now, changed)
         record = cache.save(
-            run.session.store,
+            run.session.shelf,
             values,
             key=decision.key,
             definition=self._name,
@@ -189,7 +190,7 @@ class CellKeeper:
             return
         name = f"{self._name} outputs"
         cache.save(
-            run.session.store,
+            run.session.shelf,
             CellValues(names=digests, deleted=values.deleted, definitions=values.definitions),
             key=outputs_key(key),
             definition=name,
@@ -213,7 +214,7 @@ class CellKeeper:
         return found
 
 
-def find(store: Any, key: str, parts: Mapping[str, str], *, refresh: bool = False) -> CacheDecision:
+def find(shelf: Shelf, key: str, parts: Mapping[str, str], *, refresh: bool = False) -> CacheDecision:
     """Look stored outputs of a cell up by the parts of their key."""
     from headrace.kernel_magic.results import cache
 
@@ -222,7 +223,7 @@ def find(store: Any, key: str, parts: Mapping[str, str], *, refresh: bool = Fals
             return dict(parts)
 
     context = KeyContext(definition_key=key, inputs={}, flow_parameters={})
-    return cache.lookup(store, Ready(frozenset({"INPUTS"})), context, refresh=refresh)
+    return cache.lookup(shelf, Ready(frozenset({"INPUTS"})), context, refresh=refresh)
 
 
 def find_large(store: Any, key: str) -> tuple[Any, CellValues] | None:

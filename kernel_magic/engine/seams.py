@@ -23,9 +23,6 @@ def obey(run: LiveRun, step: Step) -> Any:
         from headrace.kernel_magic.pausing import suspended
 
         return suspended(run, step[1].ending.message)
-    if run.session.store is None:
-        # A process that relays its records has no store: its submitter looks results up and keeps them.
-        return step[1] if step[0] is Op.KEEP else None
     from headrace.kernel_magic.results import keeper
 
     return keeper.lookup(run) if step[0] is Op.LOOKUP else keeper.keep(run, step[1])

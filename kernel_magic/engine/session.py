@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headrace.core import settings
 
 if TYPE_CHECKING:
+    from headrace.kernel_magic.results.shelf import Shelf
     from headrace.store.recorder import Recorder
 
 _WATCHED = (settings.DATABASE_URL, settings.DATA_DIR, settings.HANDED, "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "HOME")
@@ -23,12 +25,16 @@ class Session:
         None in a process that relays its records to another one.
     recorder : Recorder
     owner_id : str
+    ask : callable(verb, *arguments) or None
+        Asks that other process for what only its store knows (see `headrace.kernel_magic.results.shelf`).
     """
 
-    __slots__ = ("deepest", "host", "owner", "owner_id", "pid", "prints", "recorder", "store")
+    __slots__ = ("_ask", "_shelf", "deepest", "host", "owner", "owner_id", "pid", "prints", "recorder", "store")
 
-    def __init__(self, store: Any, recorder: Recorder, owner_id: str) -> None:
+    def __init__(self, store: Any, recorder: Recorder, owner_id: str, ask: Callable[..., Any] | None = None) -> None:
         self.store = store
+        self._ask = ask
+        self._shelf: Shelf | None = None
         self.recorder = recorder
         self.owner_id = owner_id
         self.owner = settings.user_name()
@@ -38,6 +44,15 @@ class Session:
         self.prints = settings.flag("LOGGING_LOG_PRINTS")
         #: Runs inside runs, at most: one that calls itself without end is told so long before Python's own limit.
         self.deepest = int(settings.number("MAX_DEPTH", 100))
+
+    @property
+    def shelf(self) -> Shelf:
+        """The stored results."""
+        if self._shelf is None:
+            from headrace.kernel_magic.results import shelf
+
+            self._shelf = shelf.Shelf(self.store) if self._ask is None else shelf.far_shelf(self._ask)
+        return self._shelf
 
 
 _session: Session | None = None

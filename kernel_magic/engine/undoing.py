@@ -76,8 +76,8 @@ def roll_back(run: LiveRun) -> None:
     text = "undone with its transaction"
     run.session.recorder.change(record, StateType.COMPLETED.value, ROLLED_BACK, time.time_ns() // 1000, text)
     kept = run.decision.get("result") if isinstance(run.decision, dict) else None
-    if kept and "storage" in kept and run.session.store is not None:
-        run.session.store.results.forget([kept["key"]])
+    if kept and "storage" in kept:
+        run.session.shelf.forget(kept["key"])
 
 
 def to_end(steps: Steps) -> bool:

@@ -14,11 +14,10 @@ from typing import Any
 
 from headrace.core.clock import iso
 from headrace.core.errors import StoreError, UnserializableResult, UntrustedResultError
-from headrace.kernel_magic.results import retention, seal, storage
 from headrace.kernel_magic.results.hashing import UnhashableInput
 from headrace.kernel_magic.results.policies import CachePolicy, KeyContext, key_of
 from headrace.kernel_magic.results.serializers import Serializer, get_serializer
-from headrace.store import Store
+from headrace.kernel_magic.results.shelf import Shelf, read_sealed
 from headrace.store.results import StoredResult
 
 
@@ -67,7 +66,7 @@ class CacheDecision:
 
 
 def lookup(
-    store: Store,
+    shelf: Shelf,
     policy: CachePolicy | None,
     context: KeyContext,
     *,
@@ -80,7 +79,7 @@ def lookup(
 
     Parameters
     ----------
-    store : Store
+    shelf : Shelf
     policy : CachePolicy or None
     context : KeyContext
     refresh : bool, default False
@@ -108,34 +107,31 @@ def lookup(
         parts, key = made, key_of(made)
     if refresh:
         return CacheDecision(key=key, parts=parts, reason="refreshed: refresh_cache is set")
-    found = store.results.find(key)
+    found = shelf.find(key)
     if found is None and storage_key is not None:
-        found = _lying(storage_key, result_storage, serializer)
+        found = _lying(shelf, storage_key, result_storage, serializer)
     if found is not None:
-        answer = _load(store, found, key, parts)
-        if answer is not None:
-            return answer
-    return _miss(store, context.definition_key, key, parts)
+        return _load(shelf, found, key, parts)
+    return _miss(shelf, context.definition_key, key, parts)
 
 
-def _lying(key: str, result_storage: Any, serializer: Serializer | str | None) -> StoredResult | None:
+def _lying(shelf: Shelf, key: str, result_storage: Any, serializer: Serializer | str | None) -> StoredResult | None:
     """A result that lies at the user's own key though this store never saw it."""
-    place = storage.Storage(result_storage).location(key)
-    try:
-        size = len(storage.read(place))
-    except OSError:
+    there = shelf.lying(key, result_storage)
+    if there is None:
         return None
+    place, size = there
     return StoredResult(key=key, storage=place, serializer=get_serializer(serializer).name, size_bytes=size)
 
 
-def _load(store: Store, found: StoredResult, key: str, parts: Mapping[str, str]) -> CacheDecision | None:
-    now = store.clock.now_us()
+def _load(shelf: Shelf, found: StoredResult, key: str, parts: Mapping[str, str]) -> CacheDecision:
+    now = shelf.now_us()
     if found.expires_at is not None and found.expires_at <= now:
         return CacheDecision(key=key, parts=parts, reason=f"missed: the result expired at {iso(found.expires_at)}")
     try:
-        value = open_result(found.storage, found.serializer)
+        value = opened(shelf.read(found.storage), found.serializer)
     except FileNotFoundError:
-        store.results.forget([key])
+        shelf.forget(key)
         return CacheDecision(key=key, parts=parts, reason="missed: the stored result is gone")
     except UntrustedResultError as error:
         return CacheDecision(key=key, parts=parts, reason=f"missed: {error}", warning=str(error))
@@ -143,7 +139,7 @@ def _load(store: Store, found: StoredResult, key: str, parts: Mapping[str, str])
         text = f"the stored result cannot be read ({type(error).__name__}: {error})"
         return CacheDecision(key=key, parts=parts, reason=f"missed: {text}", warning=text)
     if now - found.used_at > 60_000_000:
-        store.results.touch(key)
+        shelf.touch(key)
     made = f", made {iso(found.created_at)}" if found.created_at else ""
     return CacheDecision(
         hit=True,
@@ -155,10 +151,10 @@ def _load(store: Store, found: StoredResult, key: str, parts: Mapping[str, str])
     )
 
 
-def _miss(store: Store, definition_key: str, key: str, parts: Mapping[str, str]) -> CacheDecision:
+def _miss(shelf: Shelf, definition_key: str, key: str, parts: Mapping[str, str]) -> CacheDecision:
     """Say which part differs from the newest result that differs in the fewest."""
     best: tuple[str, ...] | None = None
-    for earlier in store.results.latest(definition_key):
+    for earlier in shelf.latest(definition_key):
         names = set(earlier.parts) | set(parts)
         changed = tuple(sorted(name for name in names if earlier.parts.get(name) != parts.get(name)))
         if best is None or len(changed) < len(best):
@@ -189,12 +185,16 @@ def open_result(place: str, serializer: str) -> Any:
     ------
     FileNotFoundError, UntrustedResultError
     """
-    data = seal.unseal(storage.read(place), where=place)
+    return opened(read_sealed(place), serializer)
+
+
+def opened(data: bytes | memoryview, serializer: str) -> Any:
+    """Return the value of bytes whose seal was checked."""
     return get_serializer(serializer).loads(bytes(data) if serializer != "pickle" else data)  # type: ignore[arg-type]
 
 
 def save(
-    store: Store,
+    shelf: Shelf,
     value: Any,
     *,
     key: str,
@@ -211,7 +211,7 @@ def save(
 
     Parameters
     ----------
-    store : Store
+    shelf : Shelf
     value : object
     key : str
         The cache key, or the run's id for a result that is only kept.
@@ -236,15 +236,14 @@ def save(
     }
     try:
         chosen = get_serializer(serializer)
-        data = seal.seal(chosen.dumps(value))
-        place = storage.Storage(result_storage).write(key, data)
-        now = store.clock.now_us()
-        store.results.save(
+        data = chosen.dumps(value)
+        now = shelf.now_us()
+        stored = shelf.save(
             StoredResult(
                 key=key,
-                storage=place,
+                storage="",
                 serializer=chosen.name,
-                size_bytes=len(data),
+                size_bytes=0,
                 definition=definition,
                 definition_key=definition_key,
                 notebook_path=notebook_path,
@@ -253,13 +252,14 @@ def save(
                 created_at=now,
                 used_at=now,
                 expires_at=None if expiration_seconds is None else now + int(expiration_seconds * 1_000_000),
-            )
+            ),
+            data,
+            result_storage,
         )
     except (UnserializableResult, StoreError) as error:
         record["error"] = str(error)
         return record
-    retention.stored(store, key, len(data))
-    record.update(storage=place, serializer=chosen.name, size_bytes=len(data))
+    record.update(storage=stored.storage, serializer=stored.serializer, size_bytes=stored.size_bytes)
     return record
 
 

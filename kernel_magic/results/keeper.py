@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.errors import InvalidOption, StoreError
+from headrace.core.errors import CancelSignal, InvalidOption, StoreError
 from headrace.core.settings import flag
 from headrace.kernel_magic.results import cache
 from headrace.kernel_magic.results.cache import CacheDecision
-from headrace.kernel_magic.results.locks import hold_key
 from headrace.kernel_magic.results.policies import DEFAULT, CachePolicy, KeyContext, parse_policy
-from headrace.kernel_magic.results.storage import Storage
+from headrace.kernel_magic.results.shelf import until_taken
 
 if TYPE_CHECKING:
     from headrace.kernel_magic.engine.live import LiveRun
@@ -58,15 +59,18 @@ def _with_self(definition: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     return inputs if owner is None or isinstance(owner, ModuleType) else {"self": owner, **inputs}
 
 
-def context_of(run: LiveRun) -> KeyContext:
-    """Return what a run's key may be made of."""
+def context_of(run: LiveRun, policy: CachePolicy) -> KeyContext:
+    """Return what a run's key may be made of, by its policy."""
     flow = run.flow
+    flow_parameters = {} if flow is run else flow.parameters
+    if flow_parameters is None and policy.looks_at_flow:  # the flow is moved on by another process
+        flow_parameters = run.session.shelf.flow_parameters(flow.id)
     return KeyContext(
         definition_key=identity_of(run.definition),
         function=getattr(run.definition, "fn", None),
         inputs=_with_self(run.definition, run.parameters or {}),
         root_id=run.chain_id,
-        flow_parameters=(flow.parameters or {}) if flow is not run else {},
+        flow_parameters=flow_parameters or {},
     )
 
 
@@ -127,7 +131,7 @@ class FunctionKeeper:
     def lookup(self, run: LiveRun) -> CacheDecision:
         """Return what the cache knows about a run; a SERIALIZABLE key is held until the run lets go."""
         options: Any = run.options
-        store = run.session.store
+        shelf = run.session.shelf
         policy = policy_of(options)
         where: dict[str, Any] = {
             "refresh": flag("TASKS_REFRESH_CACHE") if options.refresh_cache is None else options.refresh_cache,
@@ -136,12 +140,12 @@ class FunctionKeeper:
             "serializer": _own_or_flows(run, "result_serializer"),
         }
         if where["result_storage"] is not None:
-            Storage(where["result_storage"]).prepare()
-        context = context_of(run)
-        decision = cache.lookup(store, policy, context, **where)
+            shelf.prepare(where["result_storage"])
+        context = context_of(run, policy)
+        decision = cache.lookup(shelf, policy, context, **where)
         if not decision.hit and decision.key is not None and policy.isolation == "SERIALIZABLE":
-            run.hold(hold_key(decision.key))
-            again = cache.lookup(store, policy, context, **where)
+            _hold(run, decision.key)
+            again = cache.lookup(shelf, policy, context, **where)
             decision = again if again.hit else decision
         return decision
 
@@ -151,7 +155,7 @@ class FunctionKeeper:
         expiration = options.cache_expiration
         key = decision.key if decision is not None and decision.key is not None else run.id
         return cache.save(
-            run.session.store,
+            run.session.shelf,
             value,
             key=key,
             definition=run.definition.name,
@@ -163,6 +167,16 @@ class FunctionKeeper:
             result_storage=_own_or_flows(run, "result_storage"),
             serializer=_own_or_flows(run, "result_serializer"),
         )
+
+
+def _hold(run: LiveRun, key: str) -> None:
+    """Wait until nobody else computes a key; the run holds it until its attempt has ended."""
+    shelf = run.session.shelf
+    for pause in until_taken(shelf, key, run.id):
+        if run.cancelled_above():
+            raise CancelSignal(run.reason_above())
+        time.sleep(pause)
+    run.hold(partial(shelf.give_back, key))
 
 
 FUNCTIONS = FunctionKeeper()
@@ -181,7 +195,7 @@ def lookup(run: LiveRun) -> Any:
     keeper = run.definition.keeper or FUNCTIONS
     try:
         decision = keeper.lookup(run)
-    except (InvalidOption, StoreError) as error:
+    except (InvalidOption, StoreError, CancelSignal) as error:
         return raised(error)
     run.cached = decision
     run.decision = {"cache": decision.to_record()}
@@ -224,7 +238,7 @@ def explain_cache(task: Task[Any, Any], *args: Any, **kwargs: Any) -> CacheDecis
         `hit`, `reason`, `changed`, `parts`.
     """
     from headrace.kernel_magic.engine.live import current, kept_by_flow
-    from headrace.store import get_store
+    from headrace.kernel_magic.engine.session import session
 
     definition = task._definition
     around = current()
@@ -243,7 +257,7 @@ def explain_cache(task: Task[Any, Any], *args: Any, **kwargs: Any) -> CacheDecis
     if key is not None:
         key = filled_key(key, context.inputs, {} if around is None else {"flow_run": around.flow})
     return cache.lookup(
-        get_store(),
+        (session() if around is None else around.session).shelf,
         policy_of(options),
         context,
         refresh=bool(flag("TASKS_REFRESH_CACHE") if options.refresh_cache is None else options.refresh_cache),

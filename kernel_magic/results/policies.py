@@ -94,6 +94,11 @@ class CachePolicy:
     def __bool__(self) -> bool:
         return bool(self.parts) or self.key_fn is not None
 
+    @property
+    def looks_at_flow(self) -> bool:
+        """Whether the parameters of the flow around a task may count."""
+        return "FLOW_PARAMETERS" in self.parts or self.key_fn is not None
+
     def configure(self, *, isolation_level: str | None = None, **others: Any) -> CachePolicy:
         """Return a copy with another isolation level (`key_storage` and `lock_manager` are not needed here)."""
         unknown = set(others) - {"key_storage", "lock_manager"}

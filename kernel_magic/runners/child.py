@@ -8,6 +8,7 @@ script's `__main__` is not imported again: functions from there travel by value.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import queue
 import sys
@@ -50,6 +51,8 @@ class Child:
         self._channel = channel
         self._work: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._run: LiveRun | None = None
+        self._numbers = itertools.count()
+        self._asked: dict[int, queue.SimpleQueue[bytes]] = {}
 
     def main(self) -> None:
         """Do what the parent sends until it closes the channel."""
@@ -58,7 +61,7 @@ class Child:
             return
         greeting: dict[str, Any] = hello[1]
         sys.path[:] = greeting["path"]
-        relay = relay_records(lambda text: self._channel.send("records", text), greeting["owner_id"])
+        relay = relay_records(lambda text: self._channel.send("records", text), self._ask, greeting["owner_id"])
         interrupt.listen()
         threading.Thread(target=self._read, name="headrace-parent", daemon=True).start()
         if greeting["initializer"] is not None:
@@ -75,6 +78,13 @@ class Child:
 
         initializer, arguments = pickle.loads(data)  # noqa: S301  from the parent
         initializer(*arguments)
+
+    def _ask(self, question: bytes) -> bytes:
+        """Ask the parent; a parent that is gone takes this process with it, so that an answer comes."""
+        number = next(self._numbers)
+        answer = self._asked[number] = queue.SimpleQueue()
+        self._channel.send("ask", number, question)
+        return answer.get()
 
     def _do(self, data: bytes) -> tuple[str, bytes]:
         from headrace.kernel_magic.engine.session import session
@@ -114,6 +124,8 @@ class Child:
                 return
             if message[0] == "run":
                 self._work.put(message[1])
+            elif message[0] == "answer":
+                self._asked.pop(message[1]).put(message[2])
             elif message[0] == "cancel" and self._run is not None:
                 CANCELS.asked = True
                 self._run.cancel_reason = message[1]

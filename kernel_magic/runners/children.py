@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -48,7 +49,7 @@ class ChildProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._channel = Channel(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
-        self._gate = Gate(session.recorder)
+        self._gate = Gate(session)
         self._answer: tuple[Any, ...] | None = None
         self._answered = threading.Event()
         self._begun = threading.Event()
@@ -84,6 +85,8 @@ class ChildProcess:
                 return
             if message[0] == "records":
                 self._gate.take_in(message[1])
+            elif message[0] == "ask":
+                self._gate.clerks.do(functools.partial(self._answer_it, *message[1:]))
             elif message[0] == "text":
                 stream = getattr(sys, message[1])
                 stream.write(message[2])
@@ -92,6 +95,12 @@ class ChildProcess:
             elif message[0] == "done":
                 self._answer = message[1:]
                 self._answered.set()
+
+    def _answer_it(self, number: int, question: bytes) -> None:
+        try:
+            self._channel.send("answer", number, self._gate.answer(question))
+        except (OSError, ValueError):  # it died meanwhile
+            return
 
     def call(self, run: LiveRun, body: Any, limit: float | None) -> Outcome:
         """Run a body there and wait for its outcome.

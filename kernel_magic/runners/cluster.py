@@ -43,12 +43,25 @@ class ClusterRunner(ABC):
     def close(self) -> None:
         """Leave the cluster; one that was made for this flow run is closed."""
 
-    def hear(self, kind: str, text: str) -> None:
-        """Take in what a worker said: that a body began, or what it recorded."""
-        if kind == "records" and self.gate is not None:
-            self.gate.take_in(text)
+    @abstractmethod
+    def answer(self, gate: Gate, asked: Any) -> None:
+        """Answer a worker's question, called in a thread of the gate's."""
+
+    def hear(self, kind: str, text: Any) -> None:
+        """Take in what a worker said: that a body began, what it recorded, or that it asks something."""
+        gate = self.gate
+        if kind == "records" and gate is not None:
+            gate.take_in(text)
+        elif kind == "asks" and gate is not None:
+            gate.clerks.do(lambda: self._answer(gate, text))
         elif kind == "begun" and text in self._calls:
             self._calls[text].begun()
+
+    def _answer(self, gate: Gate, asked: Any) -> None:
+        try:
+            self.answer(gate, asked)
+        except Exception:  # the cluster is gone: the calls end by that
+            return
 
     def ended(self, call: RemoteCall) -> None:
         """Forget a call whose outcome has come."""

@@ -7,6 +7,7 @@ attempt as CRASHED: Dask's own re-runs are kept from running a body twice.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,7 +106,7 @@ class DaskRunner(ClusterRunner):
         client = distributed.Client(
             target, **{"timeout": CONNECT_SECONDS, "set_as_default": False, **self._asked.client_kwargs}
         )
-        self.gate = Gate(run.session.recorder)
+        self.gate = Gate(run.session)
         client.subscribe_topic(self._topic, lambda event: self.hear(*event[1]))
         self._checks_in = self._reruns(client)
         self._client = client
@@ -159,6 +160,12 @@ class DaskRunner(ClusterRunner):
         )
         call.future.add_done_callback(call.came)
 
+    def answer(self, gate: Gate, asked: Any) -> None:
+        """Fetch a worker's question, and bring the answer: the scheduler keeps what it passes on, but not these."""
+        number, address = asked
+        question = self._client.run(_question, number, workers=[address])[address]
+        self._client.run(_answered, number, gate.answer(question), workers=[address])
+
     def ended(self, call: RemoteCall) -> None:
         """Forget a call whose outcome has come."""
         super().ended(call)
@@ -190,6 +197,28 @@ class DaskRunner(ClusterRunner):
             cluster.close()
 
 
+class _Asked:
+    """A question of this worker's that waits for its answer."""
+
+    def __init__(self, question: bytes) -> None:
+        self.question = question
+        self.answer = b""
+        self.answered = threading.Event()
+
+
+_asked: dict[str, _Asked] = {}
+
+
+def _question(number: str) -> bytes:
+    return _asked[number].question
+
+
+def _answered(number: str, answer: bytes) -> None:
+    asked = _asked.pop(number)
+    asked.answer = answer
+    asked.answered.set()
+
+
 def _allowed_failures(dask_scheduler: Any = None) -> int:
     return int(dask_scheduler.allowed_failures)
 
@@ -206,5 +235,14 @@ def run_on_worker(data: bytes, topic: str, token: str, owner_id: str, checks_in:
         except Exception:
             return there.lost(token)
     worker = get_worker()
-    here = there.channel(topic, lambda text: worker.log_event(topic, ["records", text]), owner_id)
+
+    def ask(question: bytes) -> bytes:
+        number = new_id()
+        asked = _asked[number] = _Asked(question)
+        worker.log_event(topic, ["asks", [number, worker.address]])
+        if not asked.answered.wait(there.ANSWER_SECONDS):
+            raise there.unanswered()
+        return asked.answer
+
+    here = there.channel(topic, lambda text: worker.log_event(topic, ["records", text]), ask, owner_id)
     return there.do(data, here, lambda: worker.log_event(topic, ["begun", token]))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from headrace.core.errors import InvalidOption, MissingDependency
+from headrace.core.ids import new_id
 from headrace.kernel_magic.engine.live import LiveRun
 from headrace.kernel_magic.runners.cluster import ClusterRunner, RemoteCall
 from headrace.kernel_magic.runners.relay import Gate
@@ -96,7 +97,7 @@ class RayRunner(ClusterRunner):
             self._started = True
         self._mailbox = ray.remote(num_cpus=0, max_concurrency=1000)(Mailbox).remote()
         self._remote = ray.remote(run_on_worker)
-        self.gate = Gate(run.session.recorder)
+        self.gate = Gate(run.session)
         self._ray, self._open = ray, True
         self._listener = threading.Thread(target=self._listen, name="headrace-ray", daemon=True)
         self._listener._headrace_run = None  # type: ignore[attr-defined]
@@ -118,6 +119,11 @@ class RayRunner(ClusterRunner):
         options = {"max_retries": 0, "name": call.run.name, **self._asked.task_options}
         call.future = self._remote.options(**options).remote(data, self._mailbox, call.token, call.run.session.owner_id)
         call.future.future().add_done_callback(call.came)
+
+    def answer(self, gate: Gate, asked: Any) -> None:
+        """Leave the answer to a worker's question in the mailbox."""
+        number, question = asked
+        self._ray.get(self._mailbox.put_answer.remote(number, gate.answer(question)))
 
     def stop(self, call: RemoteCall, reason: str) -> None:
         """Interrupt a body, and kill its process if that does not end it."""
@@ -151,14 +157,27 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
-        self._messages: list[tuple[str, str]] = []
+        self._messages: list[tuple[str, Any]] = []
+        self._answers: dict[str, bytes] = {}
         self._woken = False
 
-    def put(self, kind: str, text: str) -> None:
+    def put(self, kind: str, text: Any) -> None:
         """Leave a message."""
         with self._lock:
             self._messages.append((kind, text))
             self._lock.notify_all()
+
+    def put_answer(self, number: str, answer: bytes) -> None:
+        """Leave the answer to a question."""
+        with self._lock:
+            self._answers[number] = answer
+            self._lock.notify_all()
+
+    def take_answer(self, number: str, seconds: float) -> bytes | None:
+        """Wait for the answer to a question, at most `seconds`."""
+        with self._lock:
+            self._lock.wait_for(lambda: number in self._answers, seconds)
+            return self._answers.pop(number, None)
 
     def wake(self) -> None:
         """Answer an open question at once."""
@@ -166,7 +185,7 @@ class Mailbox:
             self._woken = True
             self._lock.notify_all()
 
-    def take(self, seconds: float) -> list[tuple[str, str]]:
+    def take(self, seconds: float) -> list[tuple[str, Any]]:
         """Take all messages; wait for the first one at most `seconds`."""
         deadline = time.monotonic() + seconds
         with self._lock:
@@ -189,5 +208,13 @@ def run_on_worker(data: bytes, mailbox: Any, token: str, owner_id: str) -> tuple
         # Waited for: what was said before a body's end is in the mailbox when its outcome arrives.
         return lambda text: ray.get(mailbox.put.remote(kind, text))
 
-    here = there.channel(mailbox._actor_id.hex(), tell("records"), owner_id)
+    def ask(question: bytes) -> bytes:
+        number = new_id()
+        ray.get(mailbox.put.remote("asks", (number, question)))
+        answer: bytes | None = ray.get(mailbox.take_answer.remote(number, there.ANSWER_SECONDS))
+        if answer is None:
+            raise there.unanswered()
+        return answer
+
+    here = there.channel(mailbox._actor_id.hex(), tell("records"), ask, owner_id)
     return there.do(data, here, lambda: tell("begun")(token))

@@ -10,31 +10,33 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from headrace.core.errors import StoreUnavailable
 from headrace.kernel_magic.engine import session as sessions
 from headrace.kernel_magic.engine.call import call
 from headrace.kernel_magic.engine.live import CANCELS, LIVE
 from headrace.kernel_magic.engine.outcome import Outcome, crashed, raised
 from headrace.kernel_magic.engine.session import Session
+from headrace.kernel_magic.runners.relay import Ask, relay_session
 
 _lock = threading.Lock()
 _channels: dict[str, Session] = {}
 #: So many submitters are remembered.
 _MOST = 64
+#: A submitter that has not answered after this long never will, seconds; a large result may take long to store.
+ANSWER_SECONDS = 600.0
 
 
-def channel(name: str, send: Callable[[str], None], owner_id: str) -> Session:
-    """Return the session whose records go to one submitter."""
+def channel(name: str, send: Callable[[str], None], ask: Ask, owner_id: str) -> Session:
+    """Return the session whose records and questions go to one submitter."""
     with _lock:
         found = _channels.get(name)
         if found is None:
             own = sessions._session
             if own is not None and own.owner_id == owner_id:
                 return own  # a cluster inside the submitter's own process: it records as ever
-            from headrace.kernel_magic.runners.relay import relay_session
-
             while len(_channels) >= _MOST:
                 del _channels[next(iter(_channels))]
-            found = _channels[name] = relay_session(send, owner_id)
+            found = _channels[name] = relay_session(send, ask, owner_id)
             if own is None:
                 sessions._relay = found
         return found
@@ -94,6 +96,11 @@ def interrupt_there(run_id: str, reason: str) -> bool:
     CANCELS.asked = True
     run.cancel_reason = reason
     return interrupt(run)
+
+
+def unanswered() -> StoreUnavailable:
+    """Return the error of a question that the submitter has not answered."""
+    return StoreUnavailable("The process that submitted this task does not answer what its results are.")
 
 
 def lost(what: str) -> tuple[str, bytes]:

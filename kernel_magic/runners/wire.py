@@ -18,6 +18,8 @@ from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised
 from headrace.kernel_magic.engine.session import Session, session
 from headrace.kernel_magic.options import RunOptions
 
+#: Options of a flow that are its tasks' defaults.
+_KEEPING = ("persist_result", "result_storage", "result_serializer")
 _LENGTH = struct.Struct(">Q")
 
 
@@ -98,6 +100,7 @@ def facts_of(run: LiveRun) -> list[dict[str, Any]]:
                 "state_at": above.state_at,
                 "chain_id": above.chain_id,
                 "fields": dict(above.fields or {}),
+                "keeping": {name: getattr(above.options, name) for name in _KEEPING},
             }
         )
         above = above.parent
@@ -194,7 +197,8 @@ def shadow(facts: list[dict[str, Any]], options: RunOptions, here: Session) -> L
     run: LiveRun | None = None
     root_id = facts[0]["id"]
     for fact in facts:
-        definition = Definition(fact["kind"], fact["definition"], fact["key"], options, version=fact["version"])
+        own = options if fact is facts[-1] else RunOptions(**fact["keeping"])
+        definition = Definition(fact["kind"], fact["definition"], fact["key"], own, version=fact["version"])
         record = here.recorder.adopt(fact["id"], root_id, fact["attempt"])
         run = LiveRun(definition, run, name=fact["name"], record=record, fields=fact["fields"], session_=here)
         run.tags, run.prints, run.state_at = fact["tags"], fact["prints"], fact["state_at"]

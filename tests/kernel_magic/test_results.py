@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_help import until
 
 from headrace.core.errors import InvalidOption, UntrustedResultError
 from headrace.kernel_magic.results import cache, retention, seal, storage
-from headrace.kernel_magic.results.locks import key_lock
+from headrace.kernel_magic.results.locks import try_key
 from headrace.kernel_magic.results.policies import (
     DEFAULT,
     FLOW_PARAMETERS,
@@ -26,6 +27,7 @@ from headrace.kernel_magic.results.policies import (
     parse_policy,
 )
 from headrace.kernel_magic.results.serializers import get_serializer
+from headrace.kernel_magic.results.shelf import Shelf
 from headrace.store import Store, get_store
 
 
@@ -47,11 +49,11 @@ def context(**changes: Any) -> KeyContext:
 
 
 def put(store: Store, value: Any, policy: CachePolicy, where: KeyContext, **options: Any) -> dict[str, Any]:
-    decision = cache.lookup(store, policy, where)
+    decision = cache.lookup(Shelf(store), policy, where)
     assert decision.key is not None
     options = {"definition": "clean", "run_id": "run-1", **options}
     return cache.save(
-        store, value, key=decision.key, definition_key=where.definition_key, parts=decision.parts, **options
+        Shelf(store), value, key=decision.key, definition_key=where.definition_key, parts=decision.parts, **options
     )
 
 
@@ -82,10 +84,10 @@ def test_a_policy_misses_exactly_when_one_of_its_parts_changed(
     store: Store, policy: CachePolicy, misses: set[str]
 ) -> None:
     put(store, [1, 2], policy, context())
-    again = cache.lookup(store, policy, context())
+    again = cache.lookup(Shelf(store), policy, context())
     assert (again.hit, again.value, again.from_run_id) == (True, [1, 2], "run-1")
     assert {
-        name for name, change in CHANGES.items() if not cache.lookup(store, policy, context(**change)).hit
+        name for name, change in CHANGES.items() if not cache.lookup(Shelf(store), policy, context(**change)).hit
     } == misses
 
 
@@ -100,36 +102,36 @@ def test_a_policy_misses_exactly_when_one_of_its_parts_changed(
 )
 def test_a_miss_says_which_part_differs(store: Store, change: str, reason: str) -> None:
     put(store, 1, DEFAULT, context())
-    assert cache.lookup(store, DEFAULT, context(**CHANGES[change])).reason == reason
+    assert cache.lookup(Shelf(store), DEFAULT, context(**CHANGES[change])).reason == reason
 
 
 def test_no_policy_caches_nothing(store: Store) -> None:
     for policy in (None, NO_CACHE):
-        decision = cache.lookup(store, policy, context())
+        decision = cache.lookup(Shelf(store), policy, context())
         assert (decision.hit, decision.key) == (False, None)
 
 
 def test_a_task_without_arguments_is_cached_too(store: Store) -> None:
     put(store, 1, INPUTS, context(inputs={}))
-    assert cache.lookup(store, INPUTS, context(inputs={})).hit
+    assert cache.lookup(Shelf(store), INPUTS, context(inputs={})).hit
 
 
 def test_refreshing_misses_and_overwrites(store: Store) -> None:
     put(store, "old", INPUTS, context())
-    assert not cache.lookup(store, INPUTS, context(), refresh=True).hit
+    assert not cache.lookup(Shelf(store), INPUTS, context(), refresh=True).hit
     put(store, "new", INPUTS, context())
-    assert cache.lookup(store, INPUTS, context()).value == "new"
+    assert cache.lookup(Shelf(store), INPUTS, context()).value == "new"
 
 
 def test_a_result_expires(store: Store) -> None:
     put(store, 1, INPUTS, context(), expiration_seconds=-1)
-    decision = cache.lookup(store, INPUTS, context())
+    decision = cache.lookup(Shelf(store), INPUTS, context())
     assert not decision.hit
     assert "expired at" in decision.reason
 
 
 def test_an_input_that_cannot_be_hashed_gives_one_clear_warning(store: Store) -> None:
-    decision = cache.lookup(store, INPUTS, context(inputs={"lock": threading.Lock()}))
+    decision = cache.lookup(Shelf(store), INPUTS, context(inputs={"lock": threading.Lock()}))
     assert decision.key is None
     assert decision.warning.startswith("lock is a _thread.lock")
 
@@ -137,16 +139,18 @@ def test_an_input_that_cannot_be_hashed_gives_one_clear_warning(store: Store) ->
 def test_a_key_function_is_the_key_and_none_means_do_not_cache(store: Store) -> None:
     policy = CachePolicy(key_fn=lambda _context, parameters: parameters.get("day"))
     put(store, "monday", policy, context(inputs={"day": "mon", "x": 1}))
-    assert cache.lookup(store, policy, context(inputs={"day": "mon", "x": 2})).hit
-    assert cache.lookup(store, policy, context(inputs={})).key is None
+    assert cache.lookup(Shelf(store), policy, context(inputs={"day": "mon", "x": 2})).hit
+    assert cache.lookup(Shelf(store), policy, context(inputs={})).key is None
 
 
 def test_a_result_key_of_ones_own_is_found_even_by_another_store(store: Store, tmp_path: Path) -> None:
     place = tmp_path / "shared"
-    cache.save(store, {"a": 1}, key="k/1.pickle", definition="x", definition_key="x", run_id="r", result_storage=place)
+    cache.save(
+        Shelf(store), {"a": 1}, key="k/1.pickle", definition="x", definition_key="x", run_id="r", result_storage=place
+    )
     assert (place / "k" / "1.pickle").is_file()
     store.results.forget(["k/1.pickle"])
-    found = cache.lookup(store, None, context(), storage_key="k/1.pickle", result_storage=place)
+    found = cache.lookup(Shelf(store), None, context(), storage_key="k/1.pickle", result_storage=place)
     assert found.hit
     assert found.value == {"a": 1}
 
@@ -188,7 +192,7 @@ def test_the_key_file_is_private(store: Store, data_dir: Path) -> None:
 @pytest.mark.parametrize("name", ["pickle", "json", "compressed/pickle", "compressed/json"])
 def test_values_come_back_from_every_serializer(store: Store, name: str) -> None:
     put(store, {"a": [1, None, "ü"]}, INPUTS, context(), serializer=name)
-    assert cache.lookup(store, INPUTS, context()).value == {"a": [1, None, "ü"]}
+    assert cache.lookup(Shelf(store), INPUTS, context()).value == {"a": [1, None, "ü"]}
 
 
 @pytest.mark.parametrize("name", ["xml", "compressed/xml", 7])
@@ -201,7 +205,7 @@ def test_a_result_that_cannot_be_stored_says_why_and_raises_nothing(store: Store
     record = put(store, threading.Lock(), INPUTS, context())
     assert "cannot be pickled" in record["error"]
     assert "storage" not in record
-    assert not cache.lookup(store, INPUTS, context()).hit
+    assert not cache.lookup(Shelf(store), INPUTS, context()).hit
 
 
 def test_a_place_that_cannot_be_written_says_which(store: Store, tmp_path: Path) -> None:
@@ -212,7 +216,7 @@ def test_a_place_that_cannot_be_written_says_which(store: Store, tmp_path: Path)
 
 def test_any_fsspec_place_works(store: Store) -> None:
     put(store, [3], INPUTS, context(), result_storage="memory://results")
-    decision = cache.lookup(store, INPUTS, context())
+    decision = cache.lookup(Shelf(store), INPUTS, context())
     assert decision.value == [3]
     with pytest.raises(InvalidOption, match="nosuch"):
         storage.Storage("nosuch://x")
@@ -221,7 +225,7 @@ def test_any_fsspec_place_works(store: Store) -> None:
 def test_a_removed_file_is_a_miss_that_says_so(store: Store) -> None:
     record = put(store, 1, INPUTS, context())
     Path(record["storage"]).unlink()
-    assert cache.lookup(store, INPUTS, context()).reason == "missed: the stored result is gone"
+    assert cache.lookup(Shelf(store), INPUTS, context()).reason == "missed: the stored result is gone"
 
 
 def test_pruning_takes_the_expired_then_the_longest_unused_and_a_tasks_newest_last(store: Store) -> None:
@@ -250,11 +254,13 @@ def test_the_cap_is_a_tenth_of_the_disk_or_ten_gigabytes(store: Store, monkeypat
 COUNT = """
 import sys
 from pathlib import Path
-from headrace.kernel_magic.results.locks import key_lock
+from engine_help import until
+from headrace.kernel_magic.results.locks import try_key
 for _ in range(25):
-    with key_lock("same"):
-        path = Path(sys.argv[1])
-        path.write_text(str(int(path.read_text()) + 1))
+    let_go = until(lambda: try_key("same"), 60, 0.001)
+    path = Path(sys.argv[1])
+    path.write_text(str(int(path.read_text()) + 1))
+    let_go()
 """
 
 
@@ -264,16 +270,28 @@ def test_of_processes_and_threads_that_hold_one_key_each_waits_for_the_other(sto
 
     def count() -> None:
         for _ in range(25):
-            with key_lock("same"):
-                path.write_text(str(int(path.read_text()) + 1))
+            let_go = until(lambda: try_key("same"), 60, 0.001)
+            path.write_text(str(int(path.read_text()) + 1))
+            let_go()
 
-    processes = [subprocess.Popen([sys.executable, "-c", COUNT, str(path)]) for _ in range(2)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    processes = [subprocess.Popen([sys.executable, "-c", COUNT, str(path)], env=environment) for _ in range(2)]
     threads = [threading.Thread(target=count) for _ in range(3)]
     for thread in threads:
         thread.start()
     for worker in (*threads, *processes):
         worker.join() if isinstance(worker, threading.Thread) else worker.wait()
     assert path.read_text() == "125"
+
+
+def test_a_key_that_is_let_go_leaves_the_others_held(store: Store) -> None:
+    one, two = try_key("one"), try_key("two")
+    assert one is not None
+    assert two is not None
+    two()
+    ask = "from headrace.kernel_magic.results.locks import try_key; print([bool(try_key(k)) for k in ('one', 'two')])"
+    assert subprocess.check_output([sys.executable, "-c", ask], text=True) == "[False, True]\n"
+    one()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import subprocess
 import sys
 import threading
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_help import until
 
 from headrace.core.errors import InvalidOption, StoreUnavailable
 from headrace.core.runs import RunFilter
 from headrace.kernel_magic.flows import flow
 from headrace.kernel_magic.results.keeper import explain_cache
+from headrace.kernel_magic.results.locks import try_key
 from headrace.kernel_magic.results.policies import DEFAULT, INPUTS, TASK_SOURCE
 from headrace.kernel_magic.tasks import task
 from headrace.store import Store, get_store
@@ -305,31 +308,62 @@ def test_async_tasks_are_cached_too(store: Store) -> None:
 
 
 SAME = """
-import sys, time
+import sys
 from pathlib import Path
-from headrace.kernel_magic.tasks import task
-from headrace.kernel_magic.results.policies import INPUTS
+from engine_help import until
+from headrace import INPUTS, task
 
-@task(cache_policy=INPUTS.configure(isolation_level="SERIALIZABLE"))
+level, here = sys.argv[1], Path(sys.argv[2])
+
+def note(name):
+    with (here / name).open("a") as file:
+        file.write("x")
+
+def both(name):
+    return (here / name).exists() and (here / name).read_text() == "xx"
+
+@task(cache_policy=INPUTS.configure(isolation_level=level))
 def compute(x):
-    with open(sys.argv[1], "a") as file:
-        file.write("called\\n")
-    time.sleep(0.3)
+    note("called")
+    # The other process asks for the key meanwhile, or computes, too.
+    until(lambda: both("came" if level == "SERIALIZABLE" else "called"), 60)
     return x
 
+note("came")
 print(compute(3))
 """
 
 
-def test_of_two_processes_with_one_key_one_computes_and_the_other_waits(store: Store, tmp_path: Path) -> None:
-    script = tmp_path / "same.py"
-    script.write_text(SAME)
-    calls = tmp_path / "calls"
-    both = [
-        subprocess.Popen([sys.executable, str(script), str(calls)], stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+@pytest.mark.parametrize(("level", "calls"), [("SERIALIZABLE", "x"), ("READ_COMMITTED", "xx")])
+def test_of_two_processes_with_one_key_one_waits_or_both_compute(
+    store: Store, tmp_path: Path, level: str, calls: str
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    command = [sys.executable, "-c", SAME, level, str(tmp_path)]
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0].strip() for process in both] == ["3", "3"]
-    assert calls.read_text() == "called\n"
+    assert (tmp_path / "called").read_text() == calls
+    assert {run.state_name for run in runs_of(store, "compute")} == (
+        {"Completed", "Cached"} if level == "SERIALIZABLE" else {"Completed"}
+    )
+
+
+def test_a_run_that_waits_for_a_key_is_cancelled_at_once(store: Store) -> None:
+    @task(cache_policy=INPUTS.configure(isolation_level="SERIALIZABLE"))
+    def compute(x: int) -> int:
+        return x
+
+    key = explain_cache(compute, 1).key
+    assert key is not None
+    let_go = try_key(key)
+    assert let_go is not None
+    future = compute.submit(1)
+    until(lambda: runs_of(store, "compute"))
+    future.cancel()
+    assert future.wait(60) is None
+    assert future.state.name == "Cancelled"
+    let_go()
+    assert compute(1) == 1
 
 
 def test_a_tag_limit_is_never_exceeded_and_waiters_start_promptly(store: Store) -> None:
