@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headrace.server.managers.schedules import SchedulesManager
     from headrace.server.managers.system import SystemManager
     from headrace.server.paths import Root
+    from headrace.server.quotas import Quotas
     from headrace.store import Store
 
 T = TypeVar("T")
@@ -239,6 +240,13 @@ class Services:
         from headrace.server.managers.notebook_graph import NotebookGraphs
 
         return NotebookGraphs(self)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """What this person may still have."""
+        from headrace.server.quotas import Quotas
+
+        return Quotas(self)
 
     @cached_property
     def system(self) -> SystemManager:

@@ -147,6 +147,12 @@ class Schedules:
             rows = connection.execute(query.order_by(c.created_at, c.id).limit(limit))
             return [record_of(ScheduleRow, row) for row in rows]
 
+    def count(self, *, owner: str, most: int) -> int:
+        """Return how many schedules a person has, counted up to `most`."""
+        rows = sa.select(t.schedules.c.id).where(t.schedules.c.owner == owner).limit(most)
+        with self._db.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(rows.subquery())).scalar() or 0)
+
     def of_deployments(self, ids: Iterable[str]) -> dict[str, list[ScheduleRow]]:
         """Return the schedules of some deployments, by deployment id."""
         wanted = list(ids)

@@ -20,10 +20,11 @@ from tornado.iostream import StreamClosedError
 from headrace.core.errors import HeadraceError, StoreError, one_line
 from headrace.core.ids import is_id, new_id
 from headrace.server.forms import Form, FormError
+from headrace.server.quotas import TooMany
 from headrace.server.routes import Download, Request, Route
 from headrace.server.services import Services
 
-#: What a client is told to wait when the store cannot be used (F-14), or too much waits already (S-09), seconds.
+#: What a client is told to wait when the store cannot be used (F-14), seconds.
 RETRY_AFTER_SECONDS = 5
 RESOURCE = "headrace"
 log = logging.getLogger("headrace.server")
@@ -154,8 +155,10 @@ class RouteHandler(ExtensionHandlerMixin, APIHandler):
         except Refusal as refusal:
             self._refuse(refusal)
         except HeadraceError as error:
-            if isinstance(error, StoreError) or error.http_status == 429:
+            if isinstance(error, StoreError):
                 self.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
+            elif isinstance(error, TooMany):
+                self.set_header("Retry-After", str(error.retry_after_seconds))
             self._send(error.http_status, error_body(error))
         except Exception:
             mark = new_id()

@@ -269,6 +269,7 @@ class DeploymentsManager:
         """
         store = self._services.store
         now = store.clock.now_us()
+        self._services.quotas.check_schedules(len(body.get("schedules", ())))
         # The copy of a pinned notebook is kept only once everything else has been checked.
         deployment = self._checked({key: value for key, value in body.items() if key != "source"})
         rows = []
@@ -290,6 +291,9 @@ class DeploymentsManager:
         NotFound, UsageError
         """
         deployment = self._checked(body, keep=not dry_run)
+        held = self._services.store.deployments.named(deployment.name, deployment.owner)
+        present = self._services.store.schedules.of_deployments([held.id])[held.id] if held is not None else []
+        self._services.quotas.check_schedules(len(body.get("schedules") or ()) - len(present))
         deployed = deploy(self._services.store, deployment, body.get("schedules"), dry_run=dry_run)
         if not dry_run:
             self._services.wake()
@@ -382,6 +386,7 @@ class DeploymentsManager:
                     f"to: there are more than {BACKFILL} slots in this time; take a shorter one.", field="to"
                 )
             plans.append((row, slots))
+        self._services.quotas.check_waiting(sum(len(slots) for _, slots in plans))
         made = 0
         for row, slots in plans:
             due = [Due(slot_at=slot, run=slot_run(deployment, row, slot, now, trigger="backfill")) for slot in slots]

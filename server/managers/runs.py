@@ -14,6 +14,7 @@ from headrace.core.launching import deployment_run, launch_of, new_run, run_agai
 from headrace.core.runs import Run, RunFilter, RunKind
 from headrace.core.states import StateType
 from headrace.core.wire import run_to_wire
+from headrace.server.quotas import TooMany
 
 if TYPE_CHECKING:
     from headrace.server.services import Services
@@ -148,12 +149,13 @@ class RunsManager:
         return self._create(run, key)
 
     def _create(self, run: Run, key: str | None = None) -> Run:
-        self._services.system.check_quota()
         if key is not None:
             run = replace(run, idempotency_key=f"request:{key}")
             held = self._services.store.runs.of_key(run.owner, f"request:{key}")
             if held is not None:
                 return held
+        self._services.quotas.check_waiting()
+        self._services.quotas.take_start()
         made = self._services.store.runs.create(self._services.notebooks.without_secrets(run))
         self._services.wake()
         return made
@@ -217,7 +219,7 @@ class RunsManager:
                     self.delete(run_id)
                 else:
                     self.rerun(run_id, None)
-            except (NotFound, Conflict, UsageError) as error:
+            except (NotFound, Conflict, UsageError, TooMany) as error:
                 results.append({"id": run_id, "ok": False, "message": error.message})
             else:
                 results.append({"id": run_id, "ok": True, "message": ""})

@@ -99,6 +99,7 @@ class SchedulesManager:
         now = store.clock.now_us()
         # The schedule is checked before a deployment is made for it: nothing is stored when it cannot be.
         timetable.build_row(body, deployment_id="", owner=self._services.owner, now=now)
+        self._services.quotas.check_schedules()
         if body.get("deployment_id") is not None:
             deployment = self._services.deployments.get(body["deployment_id"])
         else:

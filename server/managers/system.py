@@ -6,23 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import iso
-from headrace.core.errors import HeadraceError, StoreError, one_line
+from headrace.core.errors import StoreError, one_line
 from headrace.core.settings import masked_url, strange_kernels
 from headrace.core.wire_deployments import worker_to_wire
 from headrace.server.worker.start import ensure_worker
 
 if TYPE_CHECKING:
     from headrace.server.services import Services
-
-#: So many runs of one person may wait at once (reliability.md, S-09).
-MAX_WAITING = 10_000
-
-
-class TooMany(HeadraceError):
-    """A quota is used up."""
-
-    http_status = 429
-    code = "quota"
 
 
 class SystemManager:
@@ -116,17 +106,6 @@ class SystemManager:
             "late": [to_wire(run) for run in store.overview.late(owner=seen)],
             "days": store.overview.days(days=days, owner=seen),
         }
-
-    def check_quota(self) -> None:
-        """Refuse one more waiting run when too many wait.
-
-        Raises
-        ------
-        TooMany
-        """
-        waiting = self._services.store.overview.waiting(owner=self._services.owner, most=MAX_WAITING)
-        if waiting >= MAX_WAITING:
-            raise TooMany(f"{MAX_WAITING} runs wait already; cancel some or let them run first.")
 
     def workers(self) -> dict[str, Any]:
         """Return the workers, and whether schedules fire while no server runs."""

@@ -162,25 +162,3 @@ async def test_a_full_disk_answers_507_and_reads_go_on(api: Api, services: Servi
     full = False
     engine.dispose()
     assert (await api("POST", "/deployments", body))[0] == 201
-
-
-async def test_more_than_may_wait_is_refused_with_the_time_to_try_again(
-    api: Api, jp_fetch: Any, write_notebook: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tornado.httpclient import HTTPClientError
-
-    from headrace.server.managers import system
-
-    write_notebook("r.ipynb")
-    monkeypatch.setattr(system, "MAX_WAITING", 1)
-    assert (await api("POST", "/runs", {"notebook": "r.ipynb"}))[0] == 201
-    with pytest.raises(HTTPClientError) as caught:
-        await jp_fetch(
-            *("headrace", "api", "runs"),
-            method="POST",
-            body='{"notebook": "r.ipynb"}',
-            headers={"Content-Type": "application/json"},
-        )
-    assert caught.value.code == 429
-    assert caught.value.response is not None
-    assert caught.value.response.headers["Retry-After"]
