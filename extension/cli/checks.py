@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
 from headrace.core import settings
+from headrace.core.addresses import TLS_REMEDY, database_is_verified
 from headrace.core.errors import HeadraceError, one_line
 
 #: A kernel's Python that does not answer in this time is said to be unusable, seconds.
@@ -51,14 +51,6 @@ class Finding:
 def masked(url: str) -> str:
     """Return a database URL without its password."""
     return settings.masked_url(url)
-
-
-def is_verified(url: str) -> bool:
-    """Return whether a PostgreSQL server is on this machine, or is asked for its certificate (libpq's verify-full)."""
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    host = query.get("host", [parts.hostname or ""])[0]
-    return host in ("", "localhost", "127.0.0.1", "::1") or host[0] == "/" or query.get("sslmode") == ["verify-full"]
 
 
 def _version_of(package: str) -> str | None:
@@ -98,12 +90,12 @@ def store() -> Iterator[Finding]:
     why = {"default": "the default", "argument": "an argument"}.get(place.source, place.source)
     yield Finding(topic="store", text=f"{masked(place.url)} (chosen by {why}; data in {place.data_dir})")
     path = place.sqlite_path
-    if path is None and not is_verified(place.url):
+    if not database_is_verified(place.url):
         yield Finding(
             topic="store",
             text="whether it is the right server is not verified: somebody in between could read passwords and records",
             level="note",
-            remedy="add ?sslmode=verify-full to the database URL",
+            remedy=TLS_REMEDY,
         )
     if path is not None and not path.exists():
         yield _can_be_made(path)

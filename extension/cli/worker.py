@@ -20,8 +20,9 @@ _POOL = click.option("--pool", default=DEFAULT_POOL, show_default=True, help="Wh
     "--pool-type", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Where runs go."
 )
 @click.option(
-    "--address", default="", metavar="tcp://HOST:PORT", help="With --pool-type dask: the cluster's scheduler."
+    "--address", default="", metavar="tls://HOST:PORT", help="With --pool-type dask: the cluster's scheduler."
 )
+@click.option("--allow-insecure", is_flag=True, help="That cluster may be another machine's, without TLS.")
 @click.option("--idle-seconds", type=float, default=None, help="Leave after so long with nothing to do or to wait for.")
 @click.pass_context
 def worker(ctx: click.Context, /, pool: str, **options: Any) -> int:
@@ -34,8 +35,7 @@ def worker(ctx: click.Context, /, pool: str, **options: Any) -> int:
     for name in ("limit", "name", "idle_seconds", "pool_type", "address"):
         if options[name]:
             arguments += [f"--{name.replace('_', '-')}", str(options[name])]
-    if options["any_owner"]:
-        arguments.append("--any-owner")
+    arguments += [f"--{name.replace('_', '-')}" for name in ("any_owner", "allow_insecure") if options[name]]
     return main(arguments)
 
 

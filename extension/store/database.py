@@ -21,6 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from headrace.core.addresses import check_database
 from headrace.core.clock import SYSTEM_CLOCK, Clock
 from headrace.core.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 from headrace.core.failpoints import reach
@@ -91,6 +92,7 @@ class Database:
 
     def _make_engine(self) -> Engine:
         if self.dialect != "sqlite":
+            check_database(self.place.url)
             try:
                 engine = sa.create_engine(
                     self.place.url,

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from headrace.core.addresses import check_cluster
 from headrace.core.errors import InvalidOption, MissingDependency
 from headrace.core.ids import new_id
 from headrace.kernel_magic.engine.live import LiveRun
@@ -37,7 +38,7 @@ class DaskTaskRunner:
     Parameters
     ----------
     address : str or None
-        An existing cluster's scheduler, e.g. "tcp://10.0.0.5:8786".
+        An existing cluster's scheduler, e.g. "tls://10.0.0.5:8786".
     cluster_class : class, callable or str or None, default a cluster of processes on this machine
         Makes a cluster for the flow run; it is closed afterwards. A text is its import path.
     cluster_kwargs : mapping or None
@@ -46,6 +47,13 @@ class DaskTaskRunner:
     client_kwargs : mapping or None
     n_workers : int or None
         Shorthand for `cluster_kwargs={"n_workers": …}`.
+    allow_insecure : bool, default False
+        Join a cluster on another machine that is reached without TLS: the network is trusted.
+
+    Raises
+    ------
+    UsageError
+        The address is on another machine, without TLS.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class DaskTaskRunner:
         client_kwargs: Mapping[str, Any] | None = None,
         *,
         n_workers: int | None = None,
+        allow_insecure: bool = False,
     ) -> None:
         if address is not None and (cluster_class is not None or cluster_kwargs or adapt_kwargs or n_workers):
             raise InvalidOption(
@@ -64,6 +73,7 @@ class DaskTaskRunner:
             )
         if n_workers is not None and (isinstance(n_workers, bool) or not isinstance(n_workers, int) or n_workers < 1):
             raise InvalidOption(f"n_workers must be a whole number, 1 or more; it is {n_workers!r}.", field="n_workers")
+        check_cluster(address, allow_insecure=allow_insecure)
         self.address = address
         self.cluster_class = cluster_class
         self.cluster_kwargs = {**(cluster_kwargs or {}), **({} if n_workers is None else {"n_workers": n_workers})}

@@ -6,11 +6,13 @@ which the submitter empties. Ray's own retries are off: an attempt is one.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headrace.core.addresses import check_cluster
 from headrace.core.errors import InvalidOption, MissingDependency
 from headrace.core.ids import new_id
 from headrace.kernel_magic.engine.live import LiveRun
@@ -45,6 +47,13 @@ class RayTaskRunner:
         For `ray.init(…)`.
     task_options : mapping or None
         For `.options(…)` of each remote call, e.g. `{"num_cpus": 0.5}`.
+    allow_insecure : bool, default False
+        Join a cluster on another machine without Ray's TLS (RAY_USE_TLS=1): the network is trusted.
+
+    Raises
+    ------
+    UsageError
+        The address is on another machine, without TLS.
     """
 
     def __init__(
@@ -52,9 +61,12 @@ class RayTaskRunner:
         address: str | None = None,
         init_kwargs: Mapping[str, Any] | None = None,
         task_options: Mapping[str, Any] | None = None,
+        *,
+        allow_insecure: bool = False,
     ) -> None:
         if address is not None and not isinstance(address, str):
             raise InvalidOption(f"address must be text; it is {address!r}.", field="address")
+        check_cluster(address, allow_insecure=allow_insecure, is_encrypted=os.environ.get("RAY_USE_TLS") == "1")
         self.address = address
         self.init_kwargs = dict(init_kwargs or {})
         self.task_options = dict(task_options or {})

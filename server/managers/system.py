@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from headrace.core.addresses import TLS_REMEDY, database_is_verified
 from headrace.core.clock import iso
 from headrace.core.errors import StoreError, one_line
 from headrace.core.settings import masked_url, strange_kernels
@@ -46,6 +47,11 @@ class SystemManager:
             note = (
                 "The store lies on a network file system: it is slower there, and only one machine may use it at a time. "
                 "A local HEADRACE_DATA_DIR or PostgreSQL is better."
+            )
+        elif not message and not database_is_verified(place.url):
+            note = (
+                "Whether the database's server is the right one is not verified: somebody in between could read passwords "
+                f"and records; {TLS_REMEDY}."
             )
         return {
             "status": "degraded" if message else "ok",

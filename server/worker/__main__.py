@@ -44,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--pool-type", choices=("local", "dask"), default="local")
     parser.add_argument("--address", default="", help="with --pool-type dask: the cluster's scheduler")
+    parser.add_argument(
+        "--allow-insecure", action="store_true", help="the cluster may be another machine's, without TLS"
+    )
     parser.add_argument("--idle-seconds", type=float, default=None)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -73,7 +76,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.pool_type == "dask":
         from headrace.server.worker.dask import builder
 
-        build = builder(options.address, store)
+        build = builder(options.address, store, allow_insecure=options.allow_insecure)
         store.workers.set_pool(options.pool, type="dask", details={"address": options.address})
     worker = Worker(
         store,

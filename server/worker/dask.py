@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from headrace.core import settings
+from headrace.core.addresses import check_cluster, is_this_machine
 from headrace.core.errors import MissingDependency, UsageError
 from headrace.core.runs import Run
 from headrace.server.worker import command, facts
@@ -39,38 +40,44 @@ LINES_SECONDS = 5.0
 #: What is sent along of an attempt's folder at most, bytes.
 FILES_BYTES = 64 * 1024 * 1024
 JOB = "dask.json"
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 #: In a worker of the cluster: the processes of runs that are on, by task key.
 _running: dict[str, subprocess.Popen[bytes]] = {}
 
 
 def builder(
-    address: str, store: Store, inner: Callable[[Store, Run], command.Command] = command.build
+    address: str,
+    store: Store,
+    inner: Callable[[Store, Run], command.Command] = command.build,
+    *,
+    allow_insecure: bool = False,
 ) -> Callable[[Store, Run], command.Command]:
     """Return what makes the commands of a pool on a cluster.
 
     Parameters
     ----------
     address : str
-        The cluster's scheduler, e.g. "tcp://10.0.0.5:8786".
+        The cluster's scheduler, e.g. "tls://10.0.0.5:8786".
     store : Store
     inner : callable, default command.build
         Makes the command that a worker of the cluster starts.
+    allow_insecure : bool, default False
+        The cluster may be on another machine, without TLS.
 
     Raises
     ------
     UsageError
-        There is no address, or the cluster's hosts could not reach this store.
+        There is no address, it is another machine's without TLS, or the cluster's hosts could not reach this store.
     MissingDependency
         `distributed` is not installed.
     """
     if not address:
-        raise UsageError("A Dask pool needs the address of its scheduler: --address tcp://host:8786.", field="address")
+        raise UsageError("A Dask pool needs the address of its scheduler: --address tls://host:8786.", field="address")
     try:
         import distributed  # noqa: F401
     except ImportError as error:
         raise MissingDependency('Dask is not installed: pip install "headrace[dask]".') from error
-    if store.place.sqlite_path is not None and urlsplit(address).hostname not in _LOCAL:
+    check_cluster(address, allow_insecure=allow_insecure)
+    if store.place.sqlite_path is not None and not is_this_machine(urlsplit(address).hostname or ""):
         raise UsageError(
             "Other hosts cannot use this store: it is an SQLite file. Set HEADRACE_DATABASE_URL to a PostgreSQL server.",
             field="address",

@@ -164,21 +164,3 @@ def test_the_report_can_be_read_by_programs(data_dir: Path, capsys: pytest.Captu
     main.run(["doctor", "--json"])
     said = json.loads(capsys.readouterr().out)
     assert {"topic", "text", "level", "remedy"} == set(said[0])
-
-
-@pytest.mark.parametrize(
-    ("url", "verified"),
-    [
-        ("postgresql+psycopg://ada:x@db.example/x", False),
-        ("postgresql+psycopg://ada:x@db.example/x?sslmode=require", False),
-        ("postgresql+psycopg://ada:x@db.example/x?sslmode=verify-full", True),
-        ("postgresql+psycopg://ada:x@localhost:5432/x", True),
-        ("postgresql+psycopg:///x?host=/var/run/postgresql", True),
-        ("postgresql+psycopg:///x?host=db.example", False),
-        ("postgresql+psycopg://ada@[::1]/x", True),
-    ],
-)
-def test_a_database_on_the_network_should_prove_who_it_is(url: str, verified: bool) -> None:
-    from headrace.cli.checks import is_verified
-
-    assert is_verified(url) is verified

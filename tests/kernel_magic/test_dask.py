@@ -15,7 +15,7 @@ import pytest
 from engine_help import Book, until
 
 from headrace import DaskTaskRunner, flow, get_run_logger, runtime, task
-from headrace.core.errors import CrashedRun, InvalidOption
+from headrace.core.errors import CrashedRun, InvalidOption, UsageError
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -156,6 +156,9 @@ def test_what_cannot_be_is_said_before_anything_runs() -> None:
         DaskTaskRunner("tcp://x:1", n_workers=2)
     with pytest.raises(InvalidOption, match="n_workers must be a whole number"):
         DaskTaskRunner(n_workers=0)
+    with pytest.raises(UsageError, match="without encryption"):
+        DaskTaskRunner("tcp://10.0.0.5:8786")
+    assert DaskTaskRunner("tcp://10.0.0.5:8786", allow_insecure=True).address == "tcp://10.0.0.5:8786"
 
 
 def test_a_cluster_that_cannot_be_reached_fails_the_task(book: Book) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from jupyter_server.serverapp import ServerApp
-from server_help import Fetch
+from server_help import Api, Fetch
 
 from headrace.core.settings import HANDED, declare_kernel, find_store
 
@@ -32,3 +33,10 @@ async def test_the_servers_store_is_handed_to_what_it_starts(jp_fetch: Fetch, jp
     health = json.loads((await jp_fetch("headrace", "api", "health")).body)
     handed = json.loads(Path(os.environ[HANDED]).read_text())
     assert handed["url"] == health["store"]["url"]
+
+
+async def test_a_database_that_does_not_prove_who_it_is_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.server.managers.system.database_is_verified", lambda url: False)
+    code, health = await api("GET", "/health")
+    assert (code, health["status"]) == (200, "ok")
+    assert "sslmode=verify-full" in health["message"]

@@ -101,6 +101,10 @@ def test_runs_go_to_the_cluster_and_their_lines_ends_and_cancels_come_back(store
 
 def test_another_host_cannot_use_a_file_on_this_one(store: Store) -> None:
     with pytest.raises(UsageError, match="PostgreSQL"):
+        dask.builder("tls://10.0.0.5:8786", store)
+    with pytest.raises(UsageError, match="PostgreSQL"):
+        dask.builder("tcp://10.0.0.5:8786", store, allow_insecure=True)
+    with pytest.raises(UsageError, match="without encryption"):
         dask.builder("tcp://10.0.0.5:8786", store)
     with pytest.raises(UsageError, match="--address"):
         dask.builder("", store)
