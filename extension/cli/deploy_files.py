@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from headrace.core import notices
 from headrace.core.errors import UsageError, one_line
 from headrace.store import timetable
 
@@ -21,7 +22,7 @@ FILE_KEY = "deployed_from"
 _PLAIN = (
     *("description", "pool", "priority", "retries", "timeout_seconds", "cell_timeout_seconds", "concurrency_limit"),
     *("overlap", "catch_up", "catch_up_limit", "grace_seconds", "output_path", "cwd", "env_file", "kernel_name"),
-    "retention",
+    *("retention", "paused"),
 )
 
 
@@ -74,20 +75,19 @@ def deploy_files(paths: Sequence[str], *, dry_run: bool, prune: bool) -> int:
         deployed = services.deployments.apply(body, dry_run=dry_run)
         what = "new" if deployed.created else ", ".join(deployed.changes) or "unchanged"
         click.echo(f"{body['name']}: {what}")
-    if prune and work:
-        services = work[0][0]
+    services = local_services()
+    if prune:
+        files = {os.path.realpath(path) for path in paths}
         for held in _all(services):
             full = str(held.details.get(FILE_KEY) or "")
-            if full in {os.path.realpath(p) for p in paths} and (held.name, full) not in names:
+            if full in files and (held.name, full) not in names:
                 click.echo(f"{held.name}: deleted")
                 if not dry_run:
                     services.store.deployments.delete(held.id)
-    if not dry_run and work:
+    if not dry_run and services.store.schedules.next_due() is not None:
         from headrace.server.worker.start import ensure_worker
 
-        services = work[0][0]
-        if services.store.schedules.next_due() is not None:
-            ensure_worker(services.store, owner=services.owner)
+        ensure_worker(services.store, owner=services.owner)
     return 0
 
 
@@ -120,7 +120,7 @@ def _all(services: Services) -> list[Deployment]:
 
 
 def export_yaml(services: Services, names: Sequence[str]) -> str:
-    """Return deployments as YAML that `deploy_files` takes."""
+    """Return deployments as YAML that `deploy_files` takes, all but those of flows that were defined in a cell."""
     import yaml
 
     from headrace.core.deployments import Deployment
@@ -129,6 +129,9 @@ def export_yaml(services: Services, names: Sequence[str]) -> str:
     defaults = Deployment(id="", name="")
     items = []
     for one in chosen:
+        if one.notebook_path is None and one.entrypoint is None:
+            click.echo(f"{one.name}: left out, its flow was defined in a cell; deploy it from there", err=True)
+            continue
         item: dict[str, Any] = {"name": one.name}
         item["notebook" if one.kind == "notebook" else "entrypoint"] = one.notebook_path or one.entrypoint
         if one.parameters:
@@ -141,7 +144,13 @@ def export_yaml(services: Services, names: Sequence[str]) -> str:
         if one.source_mode == "pinned":
             item["source"] = "pinned"
         item.update({n: getattr(one, n) for n in _PLAIN if getattr(one, n) != getattr(defaults, n)})
+        rules, _ = notices.rules_of(one.details)
+        if rules:
+            item["notify"] = [{"events": [*rule.events], "to": rule.to} for rule in rules]
         rows = services.store.schedules.of_deployments([one.id])[one.id]
-        item["schedules"] = [{k: v for k, v in timetable.as_body(row).items() if v not in ({}, True)} for row in rows]
+        item["schedules"] = [
+            {name: value for name, value in timetable.as_body(row).items() if value is not True and value != {}}
+            for row in rows
+        ]
         items.append(item)
     return yaml.safe_dump({"deployments": items}, sort_keys=False, allow_unicode=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from headrace.core import settings
+from headrace.core import notices, settings
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import Conflict, NotFound, UsageError
 from headrace.core.launching import deployment_run
@@ -74,12 +74,16 @@ def deploy(
         if not dry_run:
             deployment = store.deployments.create(deployment, rows)
         return Deployed(deployment=deployment, created=True, changes=("created",))
+    # Who is told, and which file made it, are not known where a flow is deployed from Python.
+    deployment = replace(deployment, details={**held.details, **deployment.details})
     changed = {
         name: getattr(deployment, name)
         for name in sorted(EDITABLE - {"paused", "error"})
         if getattr(deployment, name) != getattr(held, name)
     }
     words = [name.replace("_", " ") for name in changed if name != "details"]
+    if deployment.details.get(notices.KEY) != held.details.get(notices.KEY):
+        words.append("who is told")
     plan = None if schedules is None else _plan(store, held, schedules, now)
     words += plan.words if plan else []
     if not dry_run:

@@ -34,7 +34,7 @@ BACKFILL = 1000
 _PLAIN = (
     *("description", "tags", "pool", "priority", "retries", "retry_delay_seconds", "timeout_seconds", "env_file"),
     *("cell_timeout_seconds", "concurrency_limit", "overlap", "catch_up", "catch_up_limit", "grace_seconds", "paused"),
-    *("retention", "parameters", "parameter_schema", "details"),
+    *("retention", "parameters", "parameter_schema"),
 )
 
 
@@ -176,21 +176,19 @@ class DeploymentsManager:
         plain = {name: value for name, value in parameters.items() if name not in templated}
         self._services.notebooks.check_values(deployment.notebook_path, plain, complete=False)
 
-    def _fields(self, body: Mapping[str, Any], held: Deployment | None = None) -> dict[str, Any]:
-        """Return a deployment's fields from a request's: what runs, where, under which policies, who is told."""
+    def _fields(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a deployment's fields from a request's: what runs, where, under which policies."""
         root = self._services.root
         fields: dict[str, Any] = {name: body[name] for name in _PLAIN if name in body}
-        if "notify" in body:
-            before = {**(held.details if held else {}), **body.get("details", {})}
-            fields["details"] = {**before, notices.KEY: self._rules(body["notify"], before)}
         if body.get("notebook") is not None:
             path = root.notebook(body["notebook"])
             kernel = self._services.notebooks.check_kernel(path, body.get("kernel_name"))
-            fields.update(kind="notebook", notebook_path=path, entrypoint=None)
+            fields.update(kind="notebook", notebook_path=path, entrypoint=None, interpreter=None)
             fields.update(kernel_name=kernel, kernel_spec=self._services.kernel_spec(kernel), cwd=os.path.dirname(path))
         elif body.get("entrypoint") is not None:
             fields.update(kind="flow", entrypoint=self.entrypoint(body["entrypoint"]), notebook_path=None)
-            fields.update(interpreter=sys.executable, cwd=str(root.folder))
+            fields.update(interpreter=sys.executable, cwd=str(root.folder), kernel_name=None, kernel_spec=None)
+            fields.update(snapshot_id=None, source_mode="live")
         elif body.get("kernel_name") is not None:
             kernel = self._services.notebooks.check_kernel("", body["kernel_name"])
             fields.update(kernel_name=kernel, kernel_spec=self._services.kernel_spec(kernel))
@@ -201,6 +199,13 @@ class DeploymentsManager:
         if fields.get("env_file") is not None:
             fields["env_file"] = root.resolve(fields["env_file"], field="env_file")
         return fields
+
+    def _details(self, body: Mapping[str, Any], held: Deployment | None) -> dict[str, Any]:
+        """Return what else is known of a deployment, who is told included; what a request does not say stays."""
+        details = {**(held.details if held else {}), **body.get("details", {})}
+        if "notify" in body:
+            details[notices.KEY] = self._rules(body["notify"], details)
+        return details
 
     def _rules(self, given: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> dict[str, Any]:
         """Return who is told, with since when: what happened before a rule was made is no news."""
@@ -232,8 +237,17 @@ class DeploymentsManager:
         ]
 
     def _pin(self, fields: dict[str, Any], source: str | None, path: str | None, *, keep: bool = True) -> None:
-        """Keep a copy of the notebook's present content (or only name it), or let go of it."""
-        if source == "pinned" and path is not None:
+        """Keep a copy of the notebook's present content (or only name it), or let go of it.
+
+        Raises
+        ------
+        UsageError
+            It is a flow: its code is in a file or module, or was kept with the cell that defined it.
+        """
+        if path is None:
+            if source == "pinned":
+                raise UsageError("source: only a notebook can be pinned; deploy the flow again.", field="source")
+        elif source == "pinned":
             content = self._services.notebooks.read(path)
             fields["snapshot_id"] = (
                 self._services.store.deployments.keep_snapshot("notebook", content, {"path": path})
@@ -244,14 +258,22 @@ class DeploymentsManager:
         elif source == "live":
             fields.update(snapshot_id=None, source_mode="live")
 
-    def _checked(self, body: Mapping[str, Any], *, keep: bool = True) -> Deployment:
+    def _checked(self, body: Mapping[str, Any], held: Deployment | None = None, *, keep: bool = True) -> Deployment:
         """Return the deployment that a request describes; what it does not say is the default.
+
+        Parameters
+        ----------
+        body : mapping
+        held : Deployment or None, default None
+            The one of before, whose details stay.
+        keep : bool, default True
+            Store the copy of a pinned notebook.
 
         Raises
         ------
         NotFound, UsageError
         """
-        fields = self._fields(body)
+        fields = {**self._fields(body), "details": self._details(body, held)}
         deployment = Deployment(id=new_id(), name=body["name"], owner=self._services.owner, **fields)
         self.check_parameters(deployment, deployment.parameters, defaults=True)
         for item in body.get("schedules", ()):
@@ -290,8 +312,8 @@ class DeploymentsManager:
         ------
         NotFound, UsageError
         """
-        deployment = self._checked(body, keep=not dry_run)
-        held = self._services.store.deployments.named(deployment.name, deployment.owner)
+        held = self._services.store.deployments.named(body["name"], self._services.owner)
+        deployment = self._checked(body, held, keep=not dry_run)
         present = self._services.store.schedules.of_deployments([held.id])[held.id] if held is not None else []
         self._services.quotas.check_schedules(len(body.get("schedules") or ()) - len(present))
         deployed = deploy(self._services.store, deployment, body.get("schedules"), dry_run=dry_run)
@@ -324,11 +346,14 @@ class DeploymentsManager:
         NotFound, UsageError, Conflict
         """
         held = self.get(deployment_id)
-        changes = self._fields(body, held)
+        changes = self._fields(body)
+        if "notify" in body:
+            changes["details"] = self._details(body, held)
         if "name" in body:
             changes["name"] = body["name"]
         path = changes.get("notebook_path", held.notebook_path)
-        self._pin(changes, body.get("source") or (held.source_mode if "notebook" in body else None), path)
+        kept = held.source_mode if "notebook" in body and held.notebook_path else None
+        self._pin(changes, body.get("source") or kept, path)
         new = replace(held, **changes)
         if {"parameters", "output_path"} & changes.keys():
             self.check_parameters(new, new.parameters, defaults=True)

@@ -188,3 +188,82 @@ def test_a_backfill_runs_each_past_slot_once(capsys: pytest.CaptureFixture[str])
         capsys, "deployment", "backfill", "report", "--from", "2026-11-05T00:00Z", "--to", "2030-01-01T00:00Z"
     )
     assert (code, "past" in text) == (2, True)
+
+
+FULL = """
+deployments:
+  - name: everything
+    notebook: report.ipynb
+    parameters: {month: 3}
+    description: words
+    tags: [a, b]
+    priority: 3
+    retries: 2
+    retry_delay_seconds: [1.0, 5.0]
+    timeout_seconds: 1.0
+    cell_timeout_seconds: 1.0
+    concurrency_limit: 1
+    overlap: queue
+    catch_up: all
+    catch_up_limit: 7
+    grace_seconds: 1.0
+    output_path: out-{scheduled_at:%d}.ipynb
+    env_file: .env
+    paused: true
+    retention: {runs: 5}
+    notify: [{events: [failed], to: "https://example.org/hook"}]
+    schedules:
+      - {interval_seconds: 1.0, jitter_seconds: 1.0, slug: often, active: false, parameters: {month: 4}}
+      - {cron: "0 6 1 * 1", day_or: false, timezone: Europe/Berlin, start_at: "2030-01-01T00:00Z"}
+"""
+
+
+def test_an_export_makes_the_same_deployments_in_an_empty_store(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (folder / "headrace.yaml").write_text(FULL)
+    (folder / ".env").write_text("A=1\n")
+    assert shown(capsys, "deploy", "-f", "headrace.yaml")[0] == 0
+    exported = shown(capsys, "deployment", "export")[1]
+    (folder / "again.yaml").write_text(exported)
+    unlike = {"id", "deployment_id", "created_at", "updated_at", "anchor_at"}
+
+    def described() -> Any:
+        found = deployments(capsys)
+        schedules = [{k: v for k, v in row.items() if k not in unlike} for row in found[0]["schedules"]]
+        return [{k: v for k, v in one.items() if k not in unlike} | {"schedules": schedules} for one in found]
+
+    before = described()
+    monkeypatch.setenv("HEADRACE_DATA_DIR", str(tmp_path / "other"))
+    assert deployments(capsys) == []
+    assert shown(capsys, "deploy", "-f", "again.yaml") == (0, "everything: new\n")
+    assert described() == before
+    assert shown(capsys, "deployment", "export")[1] == exported
+
+
+def test_a_file_that_has_none_any_more_prunes_all_it_made(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    path = folder / "headrace.yaml"
+    path.write_text(FILE)
+    shown(capsys, "deploy", "-f", str(path))
+    shown(capsys, "deploy", "report.ipynb", "--name", "by hand")
+    path.write_text("deployments: []\n")
+    told = (0, "hourly: deleted\nnightly: deleted\n")
+    assert shown(capsys, "deploy", "-f", str(path), "--prune", "--dry-run") == told
+    assert len(deployments(capsys)) == 3
+    assert shown(capsys, "deploy", "-f", str(path), "--prune") == told
+    assert [one["name"] for one in deployments(capsys)] == ["by hand"]
+
+
+def test_who_is_told_stays_until_it_is_said_otherwise(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    path = folder / "headrace.yaml"
+    path.write_text(FULL)
+    (folder / ".env").write_text("A=1\n")
+    shown(capsys, "deploy", "-f", str(path))
+    revision = deployments(capsys)[0]["revision"]
+    assert shown(capsys, "deploy", "-f", str(path))[1] == "everything: unchanged\n"
+    assert deployments(capsys)[0]["revision"] == revision
+    path.write_text(FULL.replace('    notify: [{events: [failed], to: "https://example.org/hook"}]\n', ""))
+    shown(capsys, "deploy", "-f", str(path))
+    assert [rule["to"] for rule in deployments(capsys)[0]["notify"]] == ["https://example.org/hook"]
+    path.write_text(FULL.replace("events: [failed]", "events: [late]"))
+    assert shown(capsys, "deploy", "-f", str(path))[1] == "everything: who is told\n"
