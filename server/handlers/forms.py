@@ -60,6 +60,14 @@ NEW_SCHEDULE = with_fields(
     ),
     one_of=("deployment_id", "notebook"),
 )
+PREVIEW = with_fields(
+    SCHEDULE,
+    (
+        identifier("deployment_id", help="Its parameters and output path are shown too."),
+        text("notebook", most=PATH, least=1, help="For the token {notebook}."),
+        text("output_path", most=PATH, nullable=True),
+    ),
+)
 CHANGED_SCHEDULE = with_fields(SCHEDULE, (REVISION,))
 
 _RULE = Form((words("events", most=3, required=True), text("to", most=2000, least=3, required=True)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.server.forms import Form, identifier, text
-from headrace.server.handlers.forms import CHANGED_SCHEDULE, LIMIT, NEW_SCHEDULE, NOTHING, PAGE, SCHEDULE
+from headrace.server.handlers.forms import CHANGED_SCHEDULE, LIMIT, NEW_SCHEDULE, NOTHING, PAGE, PREVIEW
 from headrace.server.routes import EXECUTE, READ, WRITE, Answer, Request, Routes
 
 routes = Routes()
@@ -22,9 +22,9 @@ def post_schedule(request: Request) -> Answer:
     return schedules.show(schedules.create(request.body))
 
 
-@routes.add("POST", "/schedules/preview", READ, body=SCHEDULE)
+@routes.add("POST", "/schedules/preview", READ, body=PREVIEW)
 def post_preview(request: Request) -> Answer:
-    """A schedule in words and its next five fire times."""
+    """A schedule in words and its next five fire times, with what tokens come to at each."""
     return request.services.schedules.preview(request.body)
 
 

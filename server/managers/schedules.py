@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from headrace.core.clock import instant, iso
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import HeadraceError, NotFound
-from headrace.core.launching import deployment_run
+from headrace.core.launching import LAUNCH, check_tokens, deployment_run
 from headrace.core.schedules import describe
 from headrace.core.wire_deployments import schedule_to_wire, slot_to_wire
 from headrace.store import timetable
@@ -170,9 +170,11 @@ class SchedulesManager:
     def preview(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return a schedule in words and its next five fire times, without storing anything.
 
+        Parameters and the output path are shown as each of the five would have them, their tokens filled.
+
         Raises
         ------
-        InvalidSchedule
+        InvalidSchedule, InvalidParameter, NotFound
         """
         now = self._services.store.clock.now_us() if self._services.is_open else _now()
         row = timetable.build_row({**body, "active": True}, deployment_id="", owner="", now=now)
@@ -183,13 +185,27 @@ class SchedulesManager:
             "fires": [iso(slot) for slot in slots],
             "wall": [instant(slot).astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z") for slot in slots],
         }
-        if row.parameters:
-            nothing = Deployment(id="", name="preview")
+        deployment = self._previewed(body)
+        check_tokens(deployment, row.parameters)
+        if slots and (row.parameters or deployment.parameters or deployment.output_path):
             runs = [
-                deployment_run(nothing, now=now, schedule=row, slot_at=slot, interval_start_at=previous)
+                deployment_run(deployment, now=now, schedule=row, slot_at=slot, interval_start_at=previous)
                 for slot, previous in zip(slots, [timetable.previous_slot(row, slots[0]), *slots], strict=False)
             ]
             found["parameters"] = [dict(run.parameters) for run in runs]
+            if deployment.output_path:
+                root = self._services.root
+                found["output_paths"] = [root.relative(run.details[LAUNCH]["output_path"]) for run in runs]
+        return found
+
+    def _previewed(self, body: Mapping[str, Any]) -> Deployment:
+        """Return the deployment that a preview is about, as far as it is known."""
+        if body.get("deployment_id") is not None:
+            found = self._services.deployments.get(body["deployment_id"])
+        else:
+            found = Deployment(id="", name="preview", notebook_path=body.get("notebook"))
+        if body.get("output_path"):
+            return replace(found, output_path=self._services.root.new_file(body["output_path"]))
         return found
 
     def slots(self, schedule_id: str, query: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from headrace.core.errors import NotFound, UsageError
 from headrace.core.launching import LAUNCH
 from headrace.core.runs import DAMAGED, Run, RunKind
 from headrace.core.settings import OUTPUT_CAPTURED
+from headrace.server.notebook_file import is_url
 from headrace.server.worker.environment import clean_environment, read_env_file, store_variables
 
 if TYPE_CHECKING:
@@ -168,9 +169,10 @@ def notebook_spec(run: Run, launch: Mapping[str, Any], source: str) -> dict[str,
     if source != run.notebook_path and not spec["output_path"] and run.notebook_path:
         stem = run.notebook_path.removesuffix(".ipynb")
         spec["output_path"] = f"{stem}-runs/{run.id}.ipynb"
-        # A folder that was named is expected to be there; this one nobody has named. Refused later where it cannot be.
+    if spec["output_path"] and not is_url(spec["output_path"]):
+        # Tokens may name a new folder with each month; where it cannot be made the runner refuses it in its words.
         with suppress(OSError):
-            os.makedirs(f"{stem}-runs", exist_ok=True)
+            os.makedirs(os.path.dirname(spec["output_path"]), exist_ok=True)
     return {name: value for name, value in spec.items() if value not in (None, (), [], {})}
 
 

@@ -83,6 +83,29 @@ async def test_a_preview_tells_without_storing(api: Api, services: Services) -> 
     assert services.store.schedules.page() == []
 
 
+async def test_a_preview_tells_where_outputs_go_and_what_parameters_come_to(
+    api: Api, services: Services, write_notebook: Any
+) -> None:
+    write_notebook("r.ipynb")
+    path = "out/{notebook}-{scheduled_at:%Y-%m-%d}-{month}.ipynb"
+    timing = {"cron": "0 6 1 * *", "timezone": "Europe/Berlin"}
+    body = {**timing, "notebook": "r.ipynb", "parameters": {"month": "{interval_start:%m}"}, "output_path": path}
+    code, shown = await api("POST", "/schedules/preview", body)
+    assert code == 200, shown
+    months = [values["month"] for values in shown["parameters"]]
+    assert len(set(months)) == 5
+    assert shown["output_paths"] == [
+        f"out/r-{wall.split()[1]}-{month}.ipynb" for wall, month in zip(shown["wall"], months, strict=True)
+    ]
+    body = {"name": "n", "notebook": "r.ipynb", "output_path": path, "parameters": {"month": 1}}
+    made = (await api("POST", "/deployments", body))[1]
+    known = {**timing, "deployment_id": made["deployment"]["id"], "parameters": {"month": 2}}
+    of_deployment = (await api("POST", "/schedules/preview", known))[1]
+    assert of_deployment["output_paths"][0].endswith("-2.ipynb")
+    code, refused = await api("POST", "/schedules/preview", {**timing, "output_path": "{nothing}.ipynb"})
+    assert (code, refused["errors"][0]["field"]) == (422, "output_path")
+
+
 async def test_a_schedule_is_paused_and_goes_on_from_now(api: Api, write_notebook: Any) -> None:
     write_notebook("r.ipynb")
     made = (await api("POST", "/schedules", {"notebook": "r.ipynb", "interval_seconds": 60}))[1]["schedule"]
