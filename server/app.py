@@ -14,6 +14,7 @@ from headrace.core.settings import find_store, hand_on
 from headrace.server.handlers.base import RouteHandler
 from headrace.server.handlers.page import PAGES, PageHandler, static_folder
 from headrace.server.paths import Root
+from headrace.server.renames import CONTENTS_EVENTS, Renames
 from headrace.server.routes import Route, all_routes
 from headrace.server.services import Services
 
@@ -100,6 +101,8 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
             self.services, start_workers=self.start_workers, on_activity=self._note_activity
         )
         self.services.background.start()
+        if server.event_logger is not None:
+            server.event_logger.add_listener(schema_id=CONTENTS_EVENTS, listener=Renames(self.services))
 
     def _note_activity(self) -> None:
         """Say that something goes on here: an idle panel does not count, a run does."""

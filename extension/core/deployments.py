@@ -120,6 +120,20 @@ class Deployment:
     updated_at: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def program(self) -> str | None:
+        """The Python (of another language's kernel, the program) that runs it, None where none was resolved."""
+        argv = (self.kernel_spec or {}).get("argv") or [None]
+        return self.interpreter or argv[0]
+
+    @property
+    def file(self) -> str | None:
+        """The notebook or script that runs, None where a module or a kept copy does."""
+        if self.snapshot_id is not None:
+            return None
+        place = (self.entrypoint or "").rpartition(":")[0]
+        return self.notebook_path or (place if place.endswith(".py") else None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRow:

@@ -29,8 +29,7 @@ def deployment_to_wire(deployment: Deployment) -> dict[str, Any]:
     delay = deployment.retry_delay_seconds
     data["retry_delay_seconds"] = list(delay) if isinstance(delay, tuple) else delay
     data["source"] = deployment.source_mode
-    argv = (deployment.kernel_spec or {}).get("argv") or [None]
-    data["interpreter"] = deployment.interpreter or argv[0]
+    data["interpreter"] = deployment.program
     data["parameters"] = dict(deployment.parameters)
     data["parameter_schema"] = dict(deployment.parameter_schema) if deployment.parameter_schema else None
     data["retention"] = dict(deployment.retention) if deployment.retention else None

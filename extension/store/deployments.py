@@ -178,6 +178,15 @@ class Deployments:
             row = connection.execute(query).first()
         return None if row is None else record_of(Deployment, row)
 
+    def naming(self, path: str, owner: str) -> list[Deployment]:
+        """Return an owner's deployments that name a file or a folder, or anything in that folder."""
+        c = t.deployments.c
+        columns = (c.notebook_path, c.entrypoint, c.cwd, c.output_path, c.env_file)
+        named = sa.or_(*(column.startswith(path, autoescape=True) for column in columns))
+        with self._db.read() as connection:
+            rows = connection.execute(sa.select(t.deployments).where(c.owner == owner, named)).all()
+        return [record_of(Deployment, row) for row in rows]
+
     def page(
         self, *, owner: str | None = None, text: str = "", after: tuple[str, str] | None = None, limit: int = 50
     ) -> list[Deployment]:

@@ -9,6 +9,7 @@ from headrace.core.settings import StorePlace
 _PEEK = """SELECT EXISTS (SELECT 1 FROM schedules WHERE active = 1 AND next_fire_at IS NOT NULL)
   OR EXISTS (SELECT 1 FROM runs WHERE parent_id IS NULL
              AND state_type IN ('SCHEDULED', 'PENDING', 'RUNNING', 'PAUSED', 'CANCELLING'))"""
+_DEPLOYED = "SELECT EXISTS (SELECT 1 FROM deployments)"
 
 
 def is_needed(place: StorePlace) -> bool:
@@ -19,6 +20,15 @@ def is_needed(place: StorePlace) -> bool:
     place : StorePlace
         A PostgreSQL store was chosen on purpose, and always counts.
     """
+    return _holds(place, _PEEK)
+
+
+def has_deployments(place: StorePlace) -> bool:
+    """Return whether a store holds any deployment; as `is_needed`."""
+    return _holds(place, _DEPLOYED)
+
+
+def _holds(place: StorePlace, question: str) -> bool:
     path = place.sqlite_path
     if path is None:
         return True
@@ -27,7 +37,7 @@ def is_needed(place: StorePlace) -> bool:
             return False
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
         try:
-            return bool(connection.execute(_PEEK).fetchone()[0])
+            return bool(connection.execute(question).fetchone()[0])
         finally:
             connection.close()
     except (OSError, sqlite3.Error):

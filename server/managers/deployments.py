@@ -93,18 +93,29 @@ class DeploymentsManager:
         fires = [row["next_fire_at"] for row in data["schedules"] if row["active"] and row["next_fire_at"]]
         data["next_fire_at"] = min(fires, default=None)
         data["moved_on"] = self._moved_on(deployment)
-        data["error"] = data["error"] or self._missing(deployment, data["interpreter"])
+        data["error"] = data["error"] or self._missing(deployment)
         return data
 
-    def _missing(self, deployment: Deployment, program: str | None) -> str | None:
-        """Return in words what a deployment needs and is gone; its next run would be refused with the same."""
+    def _missing(self, deployment: Deployment) -> str | None:
+        """Return in words what a deployment needs and is gone."""
+        program, file = deployment.program, deployment.file
         if program is not None and os.path.isabs(program) and not os.access(program, os.X_OK):
             return f"{program}, with which it was made, is gone. Deploy it again."
-        path = deployment.notebook_path
-        if path is not None and deployment.snapshot_id is None and not os.path.isfile(path):
-            shown = self._services.root.relative(path)
-            return f"Its notebook {shown} is not there any more; say where it is now, or deploy it again."
+        if file is not None and not os.path.isfile(file):
+            shown = self._services.root.relative(file)
+            return f"{shown} is not there any more. Say where it is now, or deploy it again."
         return None
+
+    def check_runnable(self, deployment: Deployment) -> None:
+        """Refuse to run a deployment whose file or interpreter is gone.
+
+        Raises
+        ------
+        NotFound
+        """
+        missing = self._missing(deployment)
+        if missing is not None:
+            raise NotFound(missing, field="deployment")
 
     def _moved_on(self, deployment: Deployment) -> bool:
         """Return whether the file differs from the copy that was pinned."""

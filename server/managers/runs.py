@@ -136,6 +136,7 @@ class RunsManager:
 
     def start_deployment(self, deployment: Deployment, body: Mapping[str, Any], *, key: str | None = None) -> Run:
         """Start a run of a deployment, with changed parameters perhaps."""
+        self._services.deployments.check_runnable(deployment)
         self._services.deployments.check_parameters(deployment, body.get("parameters") or {})
         fields: dict[str, Any] = {name: body[name] for name in ("name", "tags", "pool", "retries") if name in body}
         run = deployment_run(

@@ -83,7 +83,7 @@ def build(store: Store, run: Run) -> Command:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     interpreter = launch.get("interpreter") or sys.executable
     if not os.access(interpreter, os.X_OK):
-        raise UsageError(
+        raise NotFound(
             f"The Python that this deployment was made with is gone: {interpreter}. Deploy it again.",
             field="interpreter",
         )
@@ -105,6 +105,9 @@ def build(store: Store, run: Run) -> Command:
         arguments = [sys.executable, "-m", "headrace.server.runner", str(spec)]
         cwd = launch.get("cwd") or os.path.dirname(run.notebook_path or "") or str(Path.home())
     else:
+        script = str(launch.get("entrypoint") or "").rpartition(":")[0]
+        if script.endswith(".py") and not os.path.isfile(script):
+            raise NotFound(f"The script {script} is not there any more.", field="entrypoint")
         arguments = [interpreter, "-m", "headrace.kernel_magic.process", run.id]
         environment[OUTPUT_CAPTURED] = "1"
         cwd = launch.get("cwd") or str(Path.home())

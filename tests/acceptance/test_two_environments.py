@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebooks import code, write
 from waiting import wait_until
 
 from headrace.core.runs import Run
 from headrace.store import get_store
+from notebooks import code, write
 
 pytestmark = [pytest.mark.process, pytest.mark.kernel]
 
