@@ -9,13 +9,10 @@ user's own lines.
 from __future__ import annotations
 
 import ast
-import html
 import inspect
 import logging
-import re
-import sys
-import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.cells import CellTask
@@ -24,7 +21,8 @@ from headrace.core.errors import HeadraceError, InvalidOption, StopSignal, Store
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.capture import CellOutputs
 from headrace.kernel_magic.cells.engine_options import run_options
-from headrace.kernel_magic.cells.frames import hide_own_frames, one_line_error, own_traceback
+from headrace.kernel_magic.cells.failures import Failures, Tracebacks
+from headrace.kernel_magic.cells.frames import one_line_error, own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
 from headrace.kernel_magic.cells.loading import LoadingCell, digest_of
 from headrace.kernel_magic.cells.naming import check_names
@@ -39,6 +37,8 @@ if TYPE_CHECKING:
 _AWAIT = getattr(ast, "PyCF_ALLOW_TOP_LEVEL_AWAIT", 0)
 #: Longest source that is kept with a run, characters.
 SOURCE_KEPT = 20_000
+#: The cell under way here: whom it acts for, and its request. What it runs itself (`%%capture`, `%run`) is part of it.
+_UNDER_WAY: ContextVar[tuple[Any, str] | None] = ContextVar("headrace_cell_under_way", default=None)
 
 
 class CellRunner:
@@ -55,25 +55,14 @@ class CellRunner:
         self._plain: Callable[..., Any] = session.shell.run_ast_nodes
         session.shell.run_ast_nodes = self.run_ast_nodes
         session.cell_runner = self
-        self._show: Callable[..., Any] = session.shell.showtraceback
-        session.shell.showtraceback = self._showtraceback
-        #: thread → what it would show: an attempt that may be tried again holds its traceback back.
-        self.held: dict[int, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {}
+        self.tracebacks = Tracebacks(session.shell)
         self._loading = LoadingCell(session, self._cell, self._flow)
 
     def close(self) -> None:
         """Give the shell its own methods back."""
         del self._shell.run_ast_nodes
-        del self._shell.showtraceback
+        self.tracebacks.close()
         self._loading.close()
-
-    def _showtraceback(self, *args: Any, **kwargs: Any) -> None:
-        held = self.held.get(threading.get_ident())
-        hide_own_frames(args[0][1] if args and args[0] else sys.exc_info()[1])
-        if held is None:
-            self._show(*args, **kwargs)
-        else:
-            held.append(((args[0] if args and args[0] else sys.exc_info(), *args[1:]), kwargs))
 
     async def run_ast_nodes(
         self,
@@ -92,18 +81,33 @@ class CellRunner:
 
         if not source.strip() or getattr(info, "silent", False):
             return bool(await statements())
-        metadata = self._session.cell_metadata
+        request = self._session.request
+        place = REQUEST.get(), str((request.get("header") or {}).get("msg_id", ""))
+        is_part = _UNDER_WAY.get() == place
+        metadata = {} if is_part else self._session.cell_metadata
         try:
             task = task_of(source, metadata, self._shell.user_ns)
-        except HeadraceError as error:
-            return self._refuse(result, error)
-        cell = self._cell(source, metadata, task)
-        try:
+            if task is None and is_part:
+                return bool(await statements())
+            cell = self._cell(source, metadata, task)
             check_names(self._session, cell)
         except HeadraceError as error:
             return self._refuse(result, error)
-        key = cell.id or (f"task:{cell.name}" if task is not None and task.options.name else digest_of(source))
-        self._session.note_start(key, cell)
+        token = _UNDER_WAY.set(place)
+        try:
+            return await self._run(cell, nodelist, cell_name, compiler, result, statements)
+        finally:
+            _UNDER_WAY.reset(token)
+
+    async def _run(
+        self,
+        cell: Cell,
+        nodelist: list[ast.stmt],
+        cell_name: str,
+        compiler: Any,
+        result: Any,
+        statements: Callable[[], Any],
+    ) -> bool:
         flow = self._flow(cell)
         try:
             self._session.background.wait_for(flow, cell)
@@ -114,23 +118,27 @@ class CellRunner:
             result.error_in_exec = interrupt
             self._shell.showtraceback((KeyboardInterrupt, interrupt, None), exception_only=True)
             return True
+        task = cell.task
+        named = task is not None and task.options.name
+        key = cell.id or (f"task:{cell.name}" if named else digest_of(cell.source))
+        if task is not None and flow is None:
+            return bool(await statements())  # IPython says what is wrong with the code
+        self._session.note_start(key, cell)
         if task is None:
             failed = bool(await statements())
             self._session.note_end(key, cell, None, flow, State(type=StateType.FAILED) if failed else None)
             return failed
         try:
+            awaits = not task.options.runner and _is_async(nodelist, cell_name, compiler)
             attempt = CellAttempt(self._session, self, cell, result, statements)
             if task.options.background and REQUEST.get() is None:  # a flow waits for its cells anyway
-                if not task.options.runner and _is_async(nodelist, cell_name, compiler):
+                if awaits:
                     raise InvalidOption(
-                        "%%task: a --background cell cannot await at its top level.", field="background"
+                        f"{cell.name}: a --background cell cannot await at its top level.", field="background"
                     )
                 self._session.background.start(attempt, key, cell, flow)
                 return False
-            if not task.options.runner and _is_async(nodelist, cell_name, compiler):
-                state = await attempt.run_async(key)
-            else:
-                state = attempt.run_sync(key)
+            state = await attempt.run_async(key) if awaits else attempt.run_sync(key)
         except HeadraceError as error:
             return self._refuse(result, error)
         return not state.is_completed()
@@ -187,9 +195,7 @@ class CellAttempt:
         self._result = result
         self._statements = statements
         self._where = where or cell.task.options.runner or ""
-        self._held: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        self._folded: list[dict[str, str]] = []
-        self._attempts = 0
+        self._failures = Failures(self._shell, result, cell.task.options.retries)
         ours = cell.metadata.get("headrace")
         self._handed: dict[str, Any] = ours if isinstance(ours, dict) and "run_id" in ours else {}
         self.run_id: str | None = self._handed.get("run_id")
@@ -208,7 +214,7 @@ class CellAttempt:
             self._keeper.outputs = outputs
             body = self._body_in_runner if self._where else self._body_sync
             state = execute_sync(self._definition(), body, **self._call())
-            self._show_end(state)
+            self._failures.end(state)
         return self._finish(key, state, outputs)
 
     async def run_async(self, key: str) -> State:
@@ -218,7 +224,7 @@ class CellAttempt:
         with self._session.listening(outputs := CellOutputs(self._say)):
             self._keeper.outputs = outputs
             state = await execute_async(self._definition(), self._body_async, **self._call())
-            self._show_end(state)
+            self._failures.end(state)
         return self._finish(key, state, outputs)
 
     def _definition(self) -> Any:
@@ -284,15 +290,10 @@ class CellAttempt:
         self._run = current()
         self._began = self._began or SYSTEM_CLOCK.now_us()
         self.run_id = self._run.id
-        if self._held:
-            self._fold(self._held[-1])
-        self._held = []
-        self._attempts += 1
-        self._result.error_in_exec = self._result.error_before_exec = None
+        self._failures.begin_attempt()
         skip_if = self._task.options.skip_if
         if skip_if is not None and self._is_true(skip_if):
             raise StopSignal(f"--skip-if {skip_if}")
-        self._runner.held[threading.get_ident()] = self._held
 
     def _is_true(self, expression: str) -> bool:
         try:
@@ -302,14 +303,14 @@ class CellAttempt:
             raise one_line_error(InvalidOption(text, field="skip_if")) from None
 
     def _after(self) -> Any:
-        error = self._result.error_in_exec or self._result.error_before_exec
+        error = self._failures.error
         if error is not None:
             raise error
         return None
 
     def _body_sync(self) -> Any:
         self._before()
-        try:
+        with self._runner.tracebacks.held_by(self._failures):
             coroutine = self._statements()
             try:
                 # No statement of a sync cell awaits anything: one step runs them all.
@@ -318,16 +319,12 @@ class CellAttempt:
                 pass
             else:
                 raise RuntimeError("a cell without top-level await waited for something")
-        finally:
-            self._runner.held.pop(threading.get_ident(), None)
         return self._after()
 
     async def _body_async(self) -> Any:
         self._before()
-        try:
+        with self._runner.tracebacks.held_by(self._failures):
             await self._statements()
-        finally:
-            self._runner.held.pop(threading.get_ident(), None)
         return self._after()
 
     def _body_in_runner(self) -> Any:
@@ -339,50 +336,8 @@ class CellAttempt:
                 self._where, self._run, self._cell, self._flow, lambda output: show(self._session, output, request)
             )
         except Exception as error:
-            self._result.error_in_exec = error
-            self._held.append((((type(error), error, own_traceback(error.__traceback__)),), {"tb_offset": 0}))
+            self._failures.hold(error, own_traceback(error.__traceback__), {"tb_offset": 0})
             raise
-        finally:
-            self._runner.held.pop(threading.get_ident(), None)
-
-    def _fold(self, held: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
-        """Show a failed attempt that was tried again, folded."""
-        error = held[0][0][1]
-        text = f"attempt {self._attempts} failed: {type(error).__name__}: {one_line(error)}; trying again"
-        # What a failed attempt showed goes; its error stays, folded.
-        self._shell.display_pub.clear_output(wait=True)
-        lines = getattr(error, "headrace_lines", None) or self._shell.InteractiveTB.structured_traceback(
-            *held[0][0], tb_offset=held[1].get("tb_offset", 1)
-        )
-        plain = _ANSI.sub("", "\n".join(lines))
-        page = f"<details><summary>{html.escape(text)}</summary><pre>{html.escape(plain)}</pre></details>"
-        self._folded.append({"text/plain": text, "text/html": page})
-        for bundle in self._folded:
-            self._shell.display_pub.publish(bundle)
-
-    def _show_end(self, state: State) -> None:
-        """Show the error that stands at the end, as IPython shows any; or why the cell was skipped."""
-        error = self._result.error_in_exec or self._result.error_before_exec
-        if state.is_completed():
-            self._result.error_in_exec = self._result.error_before_exec = None
-            if state.name == "Skipped":
-                self._shell.display_pub.publish(
-                    {"text/plain": f"skipped: {state.message}" if state.message else "skipped"}
-                )
-            return
-        if error is None and isinstance(state.data, BaseException):
-            error = self._result.error_in_exec = state.data
-        if self._held:
-            args, kwargs = self._held[-1]
-            lines = getattr(args[0][1], "headrace_lines", None)
-            if lines is not None:  # it was raised elsewhere, where its frames were
-                self._shell._showtraceback(args[0][0], args[0][1], lines)
-            else:
-                self._shell.showtraceback(*args, **kwargs)
-        elif error is not None and hasattr(error, "headrace_lines"):
-            self._shell._showtraceback(type(error), error, error.headrace_lines)
-        elif error is not None:
-            self._shell.showtraceback((type(error), error, error.__traceback__))
 
     def _finish(self, key: str, state: State, outputs: CellOutputs) -> State:
         self._keep_outputs(outputs)
@@ -420,8 +375,8 @@ def _is_async(nodelist: list[ast.stmt], cell_name: str, compiler: Any) -> bool:
         for n in ast.walk(s)
     ):
         return False
-    code = compile(ast.Module(list(nodelist), []), cell_name, "exec", flags=_AWAIT, dont_inherit=True)
+    try:
+        code = compile(ast.Module(list(nodelist), []), cell_name, "exec", flags=_AWAIT, dont_inherit=True)
+    except SyntaxError:  # IPython says so when it compiles it
+        return False
     return bool(code.co_flags & inspect.CO_COROUTINE)
-
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ class Said:
     status: str
     reply: dict[str, Any]
     messages: list[dict[str, Any]] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -56,24 +57,34 @@ class Kernel:
             kernel_name="python3", cwd=str(cwd), env={**os.environ, **environment}
         )
 
-    def send(self, code: str, metadata: Mapping[str, Any] | None = None) -> str:
+    def send(self, code: str, metadata: Mapping[str, Any] | None = None, *, asks: bool = False) -> str:
         content = {
             "code": code,
             "silent": False,
             "store_history": True,
             "user_expressions": {},
-            "allow_stdin": False,
+            "allow_stdin": asks,
             "stop_on_error": True,
         }
         message = self.client.session.msg("execute_request", content, metadata=dict(metadata or {}))
         self.client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 
-    def wait(self, message_id: str, seconds: float = 30.0) -> Said:
+    def wait(self, message_id: str, seconds: float = 30.0, answers: Sequence[str] = ()) -> Said:
         deadline = time.monotonic() + seconds
         messages: list[dict[str, Any]] = []
+        questions: list[str] = []
+        left = list(answers)
         while True:
-            message = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
+            if left and self.client.stdin_channel.msg_ready():
+                questions.append(self.client.get_stdin_msg(timeout=1)["content"]["prompt"])
+                self.client.input(left.pop(0))
+            try:
+                message = self.client.get_iopub_msg(timeout=0.02 if left else max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                if left and time.monotonic() < deadline:
+                    continue
+                raise
             if message["parent_header"].get("msg_id") != message_id:
                 continue
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
@@ -82,12 +93,14 @@ class Kernel:
         while True:
             reply = self.client.get_shell_msg(timeout=max(0.01, deadline - time.monotonic()))
             if reply["parent_header"].get("msg_id") == message_id:
-                return Said(reply["content"]["status"], reply["content"], messages)
+                return Said(reply["content"]["status"], reply["content"], messages, questions)
 
-    def run(self, code: str, cell_id: str = "", seconds: float = 30.0, **metadata: Any) -> Said:
-        """Run a cell and return what it said."""
+    def run(
+        self, code: str, cell_id: str = "", seconds: float = 30.0, answers: Sequence[str] = (), **metadata: Any
+    ) -> Said:
+        """Run a cell, answer what it asks, and return what it said."""
         sent = {**metadata, **({"cellId": cell_id} if cell_id else {})}
-        return self.wait(self.send(code, sent), seconds)
+        return self.wait(self.send(code, sent, asks=bool(answers)), seconds, answers)
 
     def value(self, expression: str) -> str:
         """Return an expression's repr."""
