@@ -121,6 +121,8 @@ def test_a_cell_that_takes_too_long_is_timed_out(kernel: Kernel, store: Store) -
     said = kernel.run("%%task slow --timeout-seconds 0.3\nimport time\nfor n in range(200):\n    time.sleep(0.05)")
     assert said.status == "error"
     assert time.monotonic() - began < 5
+    assert "----> 4     time.sleep(0.05)" in said.error
+    assert said.error.splitlines()[-1].startswith("TaskTimeout: cell run 'slow' exceeded its limit of 0.3 s")
     assert newest(store, "slow").state_name == "TimedOut"
     assert kernel.value("1 + 1") == "2"
 
@@ -189,6 +191,15 @@ def test_a_tag_or_metadata_makes_a_task_without_a_magic_line(kernel: Kernel, sto
     kernel.run("by_tag = 1", cell_id="t1", tags=["task"])
     page, _ = store.runs.page(RunFilter(cell_id="t1"))
     assert [r.state_name for r in page] == ["Completed"]
+
+
+def test_what_a_cell_runs_itself_is_part_of_it_and_no_run_of_its_own(kernel: Kernel, store: Store) -> None:
+    tagged = {"tags": ["task"]}
+    kernel.run("%%capture held\nprint('hidden')", cell_id="c1", **tagged)
+    kernel.run("get_ipython().run_cell('inside = 1')", cell_id="c1", **tagged)
+    assert [run.state_name for run in store.runs.page(RunFilter(cell_id="c1"))[0]] == ["Completed"] * 2
+    kernel.run("%%capture held\n%%task within\ninside = 2", cell_id="c2")
+    assert newest(store, "within").state_name == "Completed"
 
 
 def test_functions_called_in_a_task_cell_are_its_children(kernel: Kernel, store: Store) -> None:
