@@ -8,8 +8,10 @@ in the process that opens it (and by caches there).
 from __future__ import annotations
 
 import io
+import pickle
 import types
 from collections import ChainMap
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -38,13 +40,17 @@ def pickler_class() -> Any:
     return Pickler
 
 
-def dumps(value: Any, protocol: int | None = None) -> bytes:
+def dumps(
+    value: Any, protocol: int | None = None, *, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None
+) -> bytes:
     """Return a value as bytes by cloudpickle.
 
     Parameters
     ----------
     value : object
     protocol : int or None, default pickle's highest
+    buffer_callback : callable or None
+        Takes buffers that are to be kept beside the bytes (see pickle.Pickler).
 
     Raises
     ------
@@ -52,5 +58,5 @@ def dumps(value: Any, protocol: int | None = None) -> bytes:
         Whatever the value's own pickling raises.
     """
     with io.BytesIO() as file:
-        pickler_class()(file, protocol=protocol).dump(value)
+        pickler_class()(file, protocol=protocol, buffer_callback=buffer_callback).dump(value)
         return file.getvalue()

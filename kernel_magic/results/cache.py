@@ -8,7 +8,7 @@ not resumable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from headrace.core.clock import iso
 from headrace.core.errors import StoreError, UnserializableResult, UntrustedResultError
 from headrace.kernel_magic.results.hashing import UnhashableInput
 from headrace.kernel_magic.results.policies import CachePolicy, KeyContext, key_of
-from headrace.kernel_magic.results.serializers import Serializer, get_serializer
+from headrace.kernel_magic.results.serializers import PickleSerializer, Serializer, get_serializer
 from headrace.kernel_magic.results.shelf import Shelf, read_sealed
 from headrace.store.results import StoredResult
 
@@ -188,9 +188,10 @@ def open_result(place: str, serializer: str) -> Any:
     return opened(read_sealed(place), serializer)
 
 
-def opened(data: bytes | memoryview, serializer: str) -> Any:
-    """Return the value of bytes whose seal was checked."""
-    return get_serializer(serializer).loads(bytes(data) if serializer != "pickle" else data)  # type: ignore[arg-type]
+def opened(parts: Sequence[Any], serializer: str) -> Any:
+    """Return the value of parts whose seal was checked."""
+    chosen = get_serializer(serializer)
+    return chosen.load_parts(parts) if isinstance(chosen, PickleSerializer) else chosen.loads(bytes(parts[0]))
 
 
 def save(
@@ -236,7 +237,7 @@ def save(
     }
     try:
         chosen = get_serializer(serializer)
-        data = chosen.dumps(value)
+        data = chosen.dump_parts(value) if isinstance(chosen, PickleSerializer) else [chosen.dumps(value)]
         now = shelf.now_us()
         stored = shelf.save(
             StoredResult(

@@ -20,7 +20,7 @@ import sys
 import types
 import uuid
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
@@ -72,16 +72,26 @@ def digest_bytes(*parts: bytes) -> bytes:
     return state.digest()
 
 
-def digest_buffer(buffer: Any) -> bytes:
-    """Return the digest of a contiguous buffer; large ones in parallel."""
+def digest_buffer(buffer: Any, *, fill: Callable[[memoryview], object] | None = None) -> bytes:
+    """Return the digest of a contiguous buffer; large ones in parallel.
+
+    `fill` is called with each chunk, in order, before it is hashed: what is read is hashed while more is read.
+    """
     view = memoryview(buffer)
     if view.format != "B" or view.ndim != 1:
         view = view.cast("B")
+
+    def chunks() -> Iterator[memoryview]:
+        for start in range(0, len(view), CHUNK_BYTES):
+            chunk = view[start : start + CHUNK_BYTES]
+            if fill is not None:
+                fill(chunk)
+            yield chunk
+
     if len(view) <= CHUNK_BYTES:
-        return hashlib.sha256(view).digest()
-    chunks = [view[start : start + CHUNK_BYTES] for start in range(0, len(view), CHUNK_BYTES)]
+        return hashlib.sha256(next(chunks(), b"")).digest()
     with ThreadPoolExecutor(_THREADS) as pool:
-        return digest_bytes(*pool.map(lambda chunk: hashlib.sha256(chunk).digest(), chunks))
+        return digest_bytes(*pool.map(lambda chunk: hashlib.sha256(chunk).digest(), chunks()))
 
 
 _SIMPLE: dict[type, Callable[[Any], bytes]] = {

@@ -136,9 +136,14 @@ class CachePolicy:
         return found
 
 
+#: Grows when digests or stored results take another form: what was stored before is not found any more.
+KEY_VERSION = 2
+
+
 def key_of(parts: Mapping[str, str]) -> str:
     """Return the key of parts: 64 hexadecimal characters."""
-    return hashlib.sha256("\n".join(f"{name}={parts[name]}" for name in sorted(parts)).encode()).hexdigest()
+    lines = [f"version={KEY_VERSION}", *(f"{name}={parts[name]}" for name in sorted(parts))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def task_input_hash(context: KeyContext, arguments: Mapping[str, Any]) -> str | None:

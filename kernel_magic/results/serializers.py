@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
 import zlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from headrace.core.errors import InvalidOption, UnserializableResult
 from headrace.kernel_magic.pickling import dumps
+
+#: Buffers from this size on are stored beside the pickle, as they are: neither writing nor reading copies them.
+BESIDE_BYTES = 64 << 10
 
 
 class Serializer(Protocol):
@@ -43,8 +48,29 @@ class PickleSerializer:
 
     def dumps(self, value: Any) -> bytes:
         """Return a value's bytes (see Serializer)."""
+        return self._dumps(value)
+
+    def dump_parts(self, value: Any) -> list[Any]:
+        """Return a value's pickle, and the large buffers of arrays and frames that belong to it.
+
+        Raises
+        ------
+        UnserializableResult
+        """
+        buffers: list[memoryview] = []
+
+        def goes_inside(buffer: pickle.PickleBuffer) -> bool:
+            raw = buffer.raw()
+            if raw.nbytes >= BESIDE_BYTES:
+                buffers.append(raw)
+                return False
+            return True
+
+        return [self._dumps(value, buffer_callback=goes_inside), *buffers]
+
+    def _dumps(self, value: Any, **options: Any) -> bytes:
         try:
-            return dumps(value, protocol=5)
+            return dumps(value, protocol=5, **options)
         except Exception as error:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
             raise UnserializableResult(
@@ -54,9 +80,11 @@ class PickleSerializer:
 
     def loads(self, data: bytes) -> Any:
         """Return the value (see Serializer). The caller has checked the seal."""
-        import cloudpickle
+        return self.load_parts([data])
 
-        return cloudpickle.loads(data)
+    def load_parts(self, parts: Sequence[Any]) -> Any:
+        """Return the value of parts that `dump_parts` made; arrays keep the buffers. The caller has checked the seal."""
+        return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301
 
 
 class JSONSerializer:

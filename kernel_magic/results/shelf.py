@@ -6,6 +6,7 @@ the seals: its shelf asks the submitter's, verb by verb.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -56,7 +57,8 @@ class Shelf:
         """Return where bytes lie at a user's own key that the index may not know, and how many."""
         place = storage.Storage(result_storage).location(key)
         try:
-            return place, len(storage.read(place))
+            with storage.opened(place) as file:
+                return place, file.seek(0, os.SEEK_END)
         except OSError:
             return None
 
@@ -64,22 +66,23 @@ class Shelf:
         """Return the newest results of a task, newest first."""
         return self._store.results.latest(definition_key)
 
-    def read(self, place: str) -> bytes | memoryview:
-        """Return the bytes at a place (see `read_sealed`)."""
+    def read(self, place: str) -> list[bytearray]:
+        """Return the parts at a place (see `read_sealed`)."""
         return read_sealed(place)
 
-    def save(self, result: StoredResult, data: bytes, result_storage: Any) -> StoredResult:
-        """Seal and store bytes, and note them in the index; return the record with their place and size.
+    def save(self, result: StoredResult, parts: Sequence[Any], result_storage: Any) -> StoredResult:
+        """Seal and store the parts of a result, and note them in the index; return the record with their place and size.
 
         Raises
         ------
         StoreError
         """
-        sealed = seal.seal(data)
-        place = storage.Storage(result_storage).write(result.key, sealed)
-        stored = replace(result, storage=place, size_bytes=len(sealed))
+        pieces = [seal.head_of(parts), *parts]
+        size = sum(memoryview(piece).nbytes for piece in pieces)
+        place = storage.Storage(result_storage).write(result.key, pieces)
+        stored = replace(result, storage=place, size_bytes=size)
         self._store.results.save(stored)
-        retention.stored(self._store, stored.key, len(sealed))
+        retention.stored(self._store, stored.key, size)
         return stored
 
     def touch(self, key: str) -> None:
@@ -113,14 +116,15 @@ class Shelf:
             let_go()
 
 
-def read_sealed(place: str) -> memoryview:
-    """Return the bytes at a place, their seal checked.
+def read_sealed(place: str) -> list[bytearray]:
+    """Return the parts of the result at a place, their seal checked.
 
     Raises
     ------
     FileNotFoundError, UntrustedResultError
     """
-    return seal.unseal(storage.read(place), where=place)
+    with storage.opened(place) as file:
+        return seal.read_parts(file, where=place)
 
 
 def until_taken(shelf: Shelf, key: str, run_id: str) -> Iterator[float]:

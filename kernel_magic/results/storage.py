@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from headrace.core import settings
 from headrace.core.errors import InvalidOption, StoreFull, StoreUnavailable
@@ -80,8 +82,8 @@ class Storage:
                 field="result_storage",
             )
 
-    def write(self, key: str, data: bytes) -> str:
-        """Store bytes atomically and return where they lie.
+    def write(self, key: str, pieces: Iterable[Any]) -> str:
+        """Store pieces of bytes, one behind the other, atomically, and return where they lie.
 
         Raises
         ------
@@ -93,29 +95,29 @@ class Storage:
                 import fsspec
 
                 with fsspec.open(place, "wb") as file:
-                    file.write(data)
+                    file.writelines(pieces)
             else:
-                _write_local(Path(place), data)
+                _write_local(Path(place), pieces)
         except OSError as error:
             kind = StoreFull if error.errno in (28, 122) else StoreUnavailable
             raise kind(f"The result could not be written to {place}: {error.strerror or error}.") from error
         return place
 
 
-def _write_local(path: Path, data: bytes) -> None:
+def _write_local(path: Path, pieces: Iterable[Any]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
-def read(place: str) -> bytes:
-    """Return the bytes at a place that `write` returned.
+def opened(place: str) -> BinaryIO:
+    """Return an open file of the bytes at a place that `write` returned.
 
     Raises
     ------
@@ -125,9 +127,9 @@ def read(place: str) -> bytes:
     if "://" in place:
         import fsspec
 
-        with fsspec.open(place, "rb") as file:
-            return bytes(file.read())
-    return Path(place).read_bytes()
+        file: BinaryIO = fsspec.open(place, "rb").open()
+        return file
+    return open(place, "rb")
 
 
 def remove(place: str) -> None:

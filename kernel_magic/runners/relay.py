@@ -133,7 +133,7 @@ class Gate:
                 self._taken[arguments[0]] = arguments[1]
             elif verb == "give_back":
                 self._taken.pop(arguments[0], None)
-            return dumps((True, bytes(value) if isinstance(value, memoryview) else value))
+            return dumps((True, value))
         except Exception as error:
             return dumps((False, error))
 

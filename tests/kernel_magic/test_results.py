@@ -161,7 +161,10 @@ def test_a_key_cannot_leave_its_place(store: Store, key: str) -> None:
         storage.Storage().location(key)
 
 
-@pytest.mark.parametrize("change", ["flip a byte", "cut", "another key", "no seal"])
+@pytest.mark.parametrize(
+    "change",
+    ["flip a byte", "flip a byte of an array", "swap arrays", "cut", "cut the head", "another key", "no seal", "empty"],
+)
 def test_what_was_not_sealed_by_us_is_never_opened(store: Store, tmp_path: Path, change: str) -> None:
     canary = tmp_path / "canary"
 
@@ -171,12 +174,18 @@ def test_what_was_not_sealed_by_us_is_never_opened(store: Store, tmp_path: Path,
 
     import pickle
 
-    sealed = seal.seal(pickle.dumps(Evil()))
+    code, one, other = pickle.dumps(Evil()), bytes(50), bytes([1]) * 50
+    head = seal.head_of([code, one, other])
+    before_code = 14 + len(seal.MAGIC)
     bad = {
-        "flip a byte": sealed[:-1] + bytes([sealed[-1] ^ 1]),
-        "cut": sealed[:20],
-        "another key": seal.MAGIC + b"\0" * 32 + pickle.dumps(Evil()),
-        "no seal": pickle.dumps(Evil()),
+        "flip a byte": head + bytes([code[0] ^ 1]) + code[1:] + one + other,
+        "flip a byte of an array": head + code + one + other[:-1] + b"\0",
+        "swap arrays": head + code + other + one,
+        "cut": head + code + one + other[:-1],
+        "cut the head": head[:20],
+        "another key": head[:before_code] + bytes(32) + head[before_code + 32 :] + code + one + other,
+        "no seal": code,
+        "empty": b"",
     }[change]
     (tmp_path / "result").write_bytes(bad)
     with pytest.raises(UntrustedResultError, match="not opened"):
