@@ -22,7 +22,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.kernel_magic.results.hashing import CHUNK_BYTES, UnhashableInput, digest, digest_buffer
+from headrace.kernel_magic.results.hashing import (
+    CHUNK_BYTES,
+    ITEMS_AT_ONCE,
+    UnhashableInput,
+    digest,
+    digest_buffer,
+)
 
 
 class Colour(enum.Enum):
@@ -55,6 +61,9 @@ def frame(**changes: Any) -> pd.DataFrame:
     return FRAME.assign(**changes)
 
 
+#: More than are joined and hashed at once.
+LONG = [f"text {n}" for n in range(ITEMS_AT_ONCE + 5)]
+
 DIFFERENT: list[tuple[str, Any, Any]] = [
     ("int and bool", 1, True),
     ("int and float", 1, 1.0),
@@ -63,6 +72,18 @@ DIFFERENT: list[tuple[str, Any, Any]] = [
     ("list and tuple", [1], (1,)),
     ("nesting", [[1], 2], [1, [2]]),
     ("text boundary", ["ab", "c"], ["a", "bc"]),
+    ("separator in a text", ["a\0b", "c"], ["a", "b\0c"]),
+    ("separator or two texts", ["a\0b"], ["a", "b"]),
+    ("separator in bytes", [b"a\0b", b"c"], [b"a", b"b\0c"]),
+    ("ints and floats", [1, 2], [1.0, 2.0]),
+    ("ints and bools", [1, 0], [True, False]),
+    ("empty lists", [], [[]]),
+    ("which is missing", ["a", None, ""], ["a", "", None]),
+    ("end of a long list", LONG, [*LONG[:-1], "other"]),
+    ("order in a long list", LONG, [*LONG[1:], LONG[0]]),
+    ("type in a long list", [*LONG, 1], [*LONG, "1"]),
+    ("nesting in a long list", [*LONG, ["a"]], [*LONG, ["b"]]),
+    ("missing in a long column", np.array([*LONG, None], object), np.array([*LONG, float("nan")], object)),
     ("dict value", {"a": 1}, {"a": 2}),
     ("set", {1, 2}, {1, 3}),
     ("minus zero", 0.0, -0.0),
@@ -114,6 +135,8 @@ EQUAL: list[tuple[str, Any, Any]] = [
     ("frame copy", FRAME, FRAME.copy(deep=True)),
     ("frame slice", pd.concat([FRAME, FRAME]).iloc[:3].reset_index(drop=True), FRAME),
     ("nan", [float("nan")], [float("nan")]),
+    ("long list", LONG, [f"text {n}" for n in range(len(LONG))]),
+    ("long column", np.array([*LONG, None], object), np.array([*LONG, *LONG, None], object)[len(LONG) :]),
     ("polars slice", pl.DataFrame({"a": [0, 1, 2]}).slice(1), pl.DataFrame({"a": [1, 2]})),
     ("arrow chunks", pa.chunked_array([[1], [2]]), pa.chunked_array([[1, 2]])),
     ("deque", deque([1, 2]), deque([1, 2])),
