@@ -12,6 +12,7 @@ import pytest
 from headrace.core.errors import UntrustedResultError
 from headrace.kernel_magic.results import cache
 from headrace.kernel_magic.results.hashing import CHUNK_BYTES, digest
+from headrace.kernel_magic.results.shelf import Shelf
 from headrace.store import get_store
 
 
@@ -29,7 +30,7 @@ def test_arrays_come_back_equal_shared_and_writable_where_they_were(data_dir: Pa
         "frame": pd.DataFrame({"n": np.arange(20_000), "t": ["a", "b"] * 10_000}),
         "arrow": pa.table({"n": np.arange(20_000)}),
     }
-    record = cache.save(get_store(), value, key="k", definition="d", definition_key="d", run_id=None)
+    record = cache.save(Shelf(get_store()), value, key="k", definition="d", definition_key="d", run_id=None)
     found = cache.open_result(record["storage"], "pickle")
     assert digest(found) == digest(value)
     assert found["again"] is found["big"]
@@ -43,7 +44,7 @@ def test_arrays_come_back_equal_shared_and_writable_where_they_were(data_dir: Pa
 @pytest.mark.parametrize("place", [-1, -CHUNK_BYTES - 1], ids=["last chunk", "a chunk between"])
 def test_a_changed_byte_of_a_large_array_is_seen(data_dir: Path, place: int) -> None:
     value = np.zeros(CHUNK_BYTES // 4)
-    record = cache.save(get_store(), value, key="k", definition="d", definition_key="d", run_id=None)
+    record = cache.save(Shelf(get_store()), value, key="k", definition="d", definition_key="d", run_id=None)
     path = Path(record["storage"])
     data = bytearray(path.read_bytes())
     data[place] ^= 1
