@@ -19,6 +19,7 @@ import { showFlow } from './lab/flow';
 import { PlaceWidget, SidebarWidget } from './lab/widget';
 import { Manager } from './manager';
 import { Notices } from './model/notices';
+import { setPageTranslator } from './pure/translate';
 import { troubleWords } from './pure/troubles';
 
 const PLUGIN_ID = 'headrace:plugin';
@@ -51,6 +52,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     statusBar: IStatusBar | null
   ) => {
     const trans = translator.load('headrace');
+    setPageTranslator(trans);
     const manager = new Manager(labConnection(app.serviceManager.serverSettings));
     const host = new LabHost(app, trans, rendermime, notebooks);
     const services = { manager, host, notices: new Notices(manager, host) };

@@ -12,12 +12,14 @@ export function Field(props: {
   note?: string | null;
   error?: string | null;
   required?: boolean;
+  /** The label stands beside a check box. */
+  check?: boolean;
   children: (ids: { id: string; 'aria-describedby': string; 'aria-invalid': boolean }) => React.ReactNode;
 }): JSX.Element {
   const id = React.useId();
   const about = `${id}-about`;
   return (
-    <div className={`hr-field${props.error ? ' hr-mod-invalid' : ''}`}>
+    <div className={`hr-field${props.check ? ' hr-mod-check' : ''}${props.error ? ' hr-mod-invalid' : ''}`}>
       <label htmlFor={id}>
         {props.label}
         {props.required && <span aria-hidden="true"> *</span>}
@@ -29,6 +31,22 @@ export function Field(props: {
       </div>
     </div>
   );
+}
+
+/** What kind of value is asked for; code's own words for a type stay as they are. */
+function typeWords(type: string | null | undefined, trans: ITranslator): string | null {
+  switch (type) {
+    case 'string':
+      return trans.__('text');
+    case 'integer':
+      return trans.__('whole number');
+    case 'number':
+      return trans.__('number');
+    case 'boolean':
+      return null;
+    default:
+      return type ?? null;
+  }
 }
 
 /** What is wrong with a text, in words. */
@@ -60,9 +78,10 @@ export function ParameterField(props: {
   const common = {
     label: clean(parameter.name),
     hint: parameter.help ? clean(parameter.help) : null,
-    note: parameter.type || parameter.annotation || null,
+    note: typeWords(parameter.type || parameter.annotation, trans),
     error: props.error,
-    required: parameter.required
+    required: parameter.required,
+    check: kind === 'boolean'
   };
   return (
     <Field {...common}>

@@ -47,6 +47,11 @@ function usePreview(form: IScheduleForm): { preview: IPreview | null; errors: Re
   return state;
 }
 
+/** Wall times of schedules are whole minutes, but for intervals of less. */
+function withoutSeconds(wall: string): string {
+  return wall.replace(/(\d\d:\d\d):00(?!\d)/, '$1');
+}
+
 export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderProps): JSX.Element {
   const trans = useTrans();
   const { preview, errors } = usePreview(form);
@@ -247,7 +252,7 @@ export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderPr
             <p className="hr-preview-sentence">{preview.sentence}</p>
             <ol>
               {preview.fires.map((fire, at) => (
-                <li key={fire}>{preview.wall?.[at] ?? fire}</li>
+                <li key={fire}>{withoutSeconds(preview.wall?.[at] ?? fire)}</li>
               ))}
             </ol>
           </>

@@ -122,8 +122,14 @@ export const GroupNode = React.memo(function GroupNode({ data, id }: NodeProps<G
         <div className="hr-node-text">
           <span className="hr-node-name">{box.item.title}</span>
           <span className="hr-node-second">
-            <span>{trans.__('%1 of %2', count.done.toLocaleString(), count.total.toLocaleString())}</span>
-            {count.failed > 0 && <span className="hr-node-failed">{trans.__('%1 failed', count.failed)}</span>}
+            {count.failed > 0 && (
+              <span className="hr-node-failed">{trans.__('%1 failed', count.failed.toLocaleString())}</span>
+            )}
+            <span>
+              {count.done === count.total
+                ? trans._n('%2 run', '%2 runs', count.total, count.total.toLocaleString())
+                : trans.__('%1 of %2', count.done.toLocaleString(), count.total.toLocaleString())}
+            </span>
             {count.cached > 0 && <span>{trans.__('%1 cached', count.cached)}</span>}
           </span>
         </div>
@@ -132,7 +138,9 @@ export const GroupNode = React.memo(function GroupNode({ data, id }: NodeProps<G
       {!box.item.open && (
         <div className="hr-node-bar">
           <div style={{ width: `${(100 * (count.done - count.failed)) / Math.max(1, count.total)}%` }} />
-          <div className="hr-mod-failed" style={{ width: `${(100 * count.failed) / Math.max(1, count.total)}%` }} />
+          {count.failed > 0 && (
+            <div className="hr-mod-failed" style={{ width: `${(100 * count.failed) / Math.max(1, count.total)}%` }} />
+          )}
         </div>
       )}
     </div>

@@ -3,6 +3,7 @@
  * which of them are open. Pure: from records to a tree of items.
  */
 import { append } from '../pure/append';
+import { pageTranslator } from '../pure/translate';
 import type { IEdge, IRun } from '../wire/words';
 import { assignLayers } from './layout';
 
@@ -110,7 +111,18 @@ interface IFamilies {
 interface IBand {
   first: number;
   last: number;
+  /** Where in a layer that was too wide it begins, counted from 0; null for whole layers. */
+  from: number | null;
   runs: IRun[];
+}
+
+function bandTitle({ first, last, from, runs }: IBand, single: boolean): string {
+  const trans = pageTranslator();
+  if (from !== null) {
+    const range = `${(from + 1).toLocaleString()}–${(from + runs.length).toLocaleString()}`;
+    return single ? range : trans.__('Layer %1: %2', first + 1, range);
+  }
+  return first === last ? trans.__('Layer %1', first + 1) : trans.__('Layers %1–%2', first + 1, last + 1);
 }
 
 function fold(runs: IRun[], limit: number): IFamilies {
@@ -181,11 +193,12 @@ export function buildTree(plan: Plan, opened: ReadonlyMap<string, boolean>): Ite
     if (runs.length <= MOST_DRAWN) {
       return runs.map(run => runItem(run, parent));
     }
-    return plan.bands(ownerId, runs).map(({ first, last, runs: members }, at) => {
-      const title = first === last ? `Layer ${first + 1}` : `Layers ${first + 1}–${last + 1}`;
-      const item = groupItem(`band ${ownerId} ${at}`, 'band', title, members, parent);
+    const bands = plan.bands(ownerId, runs);
+    const single = bands.every(band => band.last === 0);
+    return bands.map((band, at) => {
+      const item = groupItem(`band ${ownerId} ${at}`, 'band', bandTitle(band, single), band.runs, parent);
       if (item.open) {
-        item.children = members.map(run => runItem(run, item));
+        item.children = band.runs.map(run => runItem(run, item));
       }
       return item;
     });
@@ -213,13 +226,15 @@ function cut(runs: IRun[], edges: readonly IEdge[]): IBand[] {
   const result: IBand[] = [];
   layers.forEach((members, number) => {
     const open = result[result.length - 1];
-    if (open && open.runs.length + members.length <= MOST_DRAWN) {
+    if (open && open.from === null && open.runs.length + members.length <= MOST_DRAWN) {
       open.runs.push(...members);
       open.last = number;
       return;
     }
+    const wide = members.length > MOST_DRAWN;
     for (let from = 0; from < members.length; from += MOST_DRAWN) {
-      result.push({ first: number, last: number, runs: members.slice(from, from + MOST_DRAWN) });
+      const part = members.slice(from, from + MOST_DRAWN);
+      result.push({ first: number, last: number, from: wide ? from : null, runs: part });
     }
   });
   return result;

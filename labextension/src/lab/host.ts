@@ -5,6 +5,7 @@ import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import type { INotebookTracker } from '@jupyterlab/notebook';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { toHash } from '../app/router';
+import { clean } from '../pure/ansi';
 import { renderPlain } from '../view/plainoutput';
 import type { IDialogRequest, IHost, IQuestion, IServices, ITranslator, NoticeKind, Place } from '../tokens';
 import type { NotebookOutput } from '../wire/words';
@@ -82,10 +83,19 @@ export class LabHost implements IHost {
     Widget.attach(renderer, element);
     try {
       await renderer.renderModel(new MimeModel({ data, metadata: output.metadata as never, trusted: false }));
+      const words = data['text/plain'] as string | string[] | undefined;
+      describePictures(element, Array.isArray(words) ? words.join('') : words);
     } catch {
       renderer.dispose();
       renderPlain(output, element);
     }
     return () => renderer.dispose();
   }
+}
+
+/** Lab's renderers leave pictures without words, for those who do not see them. */
+function describePictures(element: HTMLElement, words: string | undefined): void {
+  element.querySelectorAll<HTMLImageElement>('img:not([alt])').forEach(picture => {
+    picture.alt = clean(words ?? '');
+  });
 }

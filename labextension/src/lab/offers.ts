@@ -100,6 +100,12 @@ export class CellOffers {
     if (notebook === this.panel.content) {
       this.sent = true;
       this.pending.add(cell.model.id);
+      // What an earlier run had to show is out of date from here on.
+      const old = this.offers.get(cell.model.id);
+      if (old) {
+        this.shown.add(old.id);
+        this.look();
+      }
     }
   }
 

@@ -30,6 +30,8 @@ export class Panels {
     }
     const content = this.make(place);
     const widget = new MainAreaWidget({ content });
+    // The view brings its own; an empty one would stand above it as a stripe.
+    widget.toolbar.hide();
     widget.id = `headrace-${key(place)}`;
     content.placeChanged.connect(() => void this.tracker.save(widget));
     void this.tracker.add(widget);

@@ -2,7 +2,7 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import type { IServices } from '../tokens';
-import { Icon } from '../view/icons';
+import { Icon, StateIcon } from '../view/icons';
 
 function Counts({ services }: { services: IServices }): JSX.Element {
   const { manager, host } = services;
@@ -29,8 +29,13 @@ function Counts({ services }: { services: IServices }): JSX.Element {
       onClick={() => host.open({ page: 'home' })}
     >
       <Icon name="flow" size={14} />
-      {running}
-      {failed > 0 && <span className="hr-status-failed">{trans.__('%1 failed', failed)}</span>}
+      {running > 0 ? trans.__('%1 running', running) : !failed && 0}
+      {failed > 0 && (
+        <>
+          <StateIcon type="FAILED" size={14} silent />
+          {trans.__('%1 failed', failed)}
+        </>
+      )}
     </button>
   );
 }

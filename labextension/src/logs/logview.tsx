@@ -11,13 +11,6 @@ import { useOwned, useServices, useSettled, useTrans } from '../view/context';
 import { Traceback } from '../view/traceback';
 import { offsetOf, ROW_HEIGHT, scale, scrollOf } from './scale';
 
-const LEVELS = [
-  { level: 0, label: 'All levels' },
-  { level: 10, label: 'Debug' },
-  { level: 20, label: 'Info' },
-  { level: 30, label: 'Warning' },
-  { level: 40, label: 'Error' }
-];
 /** A line longer than this is cut on screen; copying and downloading give it whole. */
 const LONGEST = 10_000;
 const TYPING_MS = 250;
@@ -206,6 +199,13 @@ export function LogView({ run, nodeId, compact, onSource }: ILogViewProps): JSX.
     }
   };
 
+  const levels: [number, string][] = [
+    [0, trans.__('All levels')],
+    [10, trans.__('Debug')],
+    [20, trans.__('Info')],
+    [30, trans.__('Warning')],
+    [40, trans.__('Error')]
+  ];
   const lines: JSX.Element[] = [];
   const names = !nodeId;
   for (let index = first; index < last; index += 1) {
@@ -238,7 +238,7 @@ export function LogView({ run, nodeId, compact, onSource }: ILogViewProps): JSX.
         <SearchBox value={search} placeholder={trans.__('Search the log')} onChange={setSearch}>
           {model.matches !== null && (
             <span className="hr-matches" role="status">
-              {trans._n('%1 line', '%1 lines', model.matches, model.matches.toLocaleString())}
+              {trans._n('%2 line', '%2 lines', model.matches, model.matches.toLocaleString())}
             </span>
           )}
         </SearchBox>
@@ -248,7 +248,7 @@ export function LogView({ run, nodeId, compact, onSource }: ILogViewProps): JSX.
           value={model.filter.level}
           onChange={event => model.setFilter({ level: Number(event.target.value) })}
         >
-          {LEVELS.map(({ level, label }) => (
+          {levels.map(([level, label]) => (
             <option key={level} value={level}>
               {label}
             </option>
@@ -256,7 +256,7 @@ export function LogView({ run, nodeId, compact, onSource }: ILogViewProps): JSX.
         </select>
         <span className="hr-grow" />
         {!compact && (
-          <span className="hr-muted">{trans._n('%1 line', '%1 lines', model.total, model.total.toLocaleString())}</span>
+          <span className="hr-muted">{trans._n('%2 line', '%2 lines', model.total, model.total.toLocaleString())}</span>
         )}
         <IconButton icon="wrap" label={trans.__('Wrap long lines')} pressed={wrap} onClick={() => setWrap(!wrap)} />
         <IconButton
@@ -274,7 +274,7 @@ export function LogView({ run, nodeId, compact, onSource }: ILogViewProps): JSX.
           <Icon name="download" />
         </a>
         <IconButton
-          icon="bottom"
+          icon="follow"
           label={following ? trans.__('Following the end') : trans.__('Go to the end and follow')}
           pressed={following}
           onClick={() => moveTo(sizes.full)}

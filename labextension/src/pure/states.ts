@@ -1,5 +1,7 @@
 /** How each state looks and is called: the panel's one table of them. A shape and a word beside every colour. */
+import type { ITranslator } from '../tokens';
 import type { IRun, StateType } from '../wire/words';
+import { pageTranslator } from './translate';
 
 /** Drawn by `view/icons.tsx` and `graph/exportSvg.ts`; each differs from the others in outline, not only in colour. */
 export type Shape =
@@ -42,52 +44,70 @@ export const ALL: readonly StateType[] = [
   'CANCELLED'
 ];
 
-const BY_TYPE: Record<StateType, ILook> = {
-  SCHEDULED: { label: 'Scheduled', shape: 'clock', tone: 'waiting' },
-  PENDING: { label: 'Pending', shape: 'dots', tone: 'waiting' },
-  RUNNING: { label: 'Running', shape: 'spinner', tone: 'running' },
-  PAUSED: { label: 'Paused', shape: 'pause', tone: 'paused' },
-  CANCELLING: { label: 'Cancelling', shape: 'stop', tone: 'stopped' },
-  COMPLETED: { label: 'Completed', shape: 'check', tone: 'done' },
-  FAILED: { label: 'Failed', shape: 'cross', tone: 'failed' },
-  CANCELLED: { label: 'Cancelled', shape: 'slash', tone: 'stopped' },
-  CRASHED: { label: 'Crashed', shape: 'bang', tone: 'crashed' }
-};
+interface ILooks {
+  trans: ITranslator;
+  types: Record<StateType, ILook>;
+  /** Names that people should tell apart at a glance; user code may return states with names of its own. */
+  names: Record<string, ILook>;
+  nothing: ILook;
+}
 
-/** Names that people should tell apart at a glance; user code may return states with names of its own. */
-const BY_NAME: Record<string, ILook> = {
-  Late: { label: 'Late', shape: 'hourglass', tone: 'paused' },
-  AwaitingRetry: { label: 'Awaiting retry', shape: 'undo', tone: 'paused' },
-  AwaitingConcurrencySlot: { label: 'Awaiting a slot', shape: 'hourglass', tone: 'waiting' },
-  Retrying: { label: 'Retrying', shape: 'spinner', tone: 'running' },
-  Resuming: { label: 'Resuming', shape: 'clock', tone: 'waiting' },
-  Suspended: { label: 'Suspended', shape: 'pause', tone: 'paused' },
-  Cached: { label: 'Cached', shape: 'bolt', tone: 'cached' },
-  Skipped: { label: 'Skipped', shape: 'skip', tone: 'none' },
-  RolledBack: { label: 'Rolled back', shape: 'undo', tone: 'stopped' },
-  TimedOut: { label: 'Timed out', shape: 'hourglass', tone: 'failed' },
-  UpstreamFailed: { label: 'Upstream failed', shape: 'hollow', tone: 'failed' },
-  NotRun: { label: 'Not run', shape: 'hollow', tone: 'none' },
-  PlainCell: { label: 'Plain cell', shape: 'hollow', tone: 'none' }
-};
+function looksIn(trans: ITranslator): ILooks {
+  const types: ILooks['types'] = {
+    SCHEDULED: { label: trans.__('Scheduled'), shape: 'clock', tone: 'waiting' },
+    PENDING: { label: trans.__('Pending'), shape: 'dots', tone: 'waiting' },
+    RUNNING: { label: trans.__('Running'), shape: 'spinner', tone: 'running' },
+    PAUSED: { label: trans.__('Paused'), shape: 'pause', tone: 'paused' },
+    CANCELLING: { label: trans.__('Cancelling'), shape: 'stop', tone: 'stopped' },
+    COMPLETED: { label: trans.__('Completed'), shape: 'check', tone: 'done' },
+    FAILED: { label: trans.__('Failed'), shape: 'cross', tone: 'failed' },
+    CANCELLED: { label: trans.__('Cancelled'), shape: 'slash', tone: 'stopped' },
+    CRASHED: { label: trans.__('Crashed'), shape: 'bang', tone: 'crashed' }
+  };
+  const names: ILooks['names'] = {
+    Late: { label: trans.__('Late'), shape: 'hourglass', tone: 'paused' },
+    AwaitingRetry: { label: trans.__('Awaiting retry'), shape: 'undo', tone: 'paused' },
+    AwaitingConcurrencySlot: { label: trans.__('Awaiting a slot'), shape: 'hourglass', tone: 'waiting' },
+    Retrying: { label: trans.__('Retrying'), shape: 'spinner', tone: 'running' },
+    Resuming: { label: trans.__('Resuming'), shape: 'clock', tone: 'waiting' },
+    Suspended: { label: trans.__('Suspended'), shape: 'pause', tone: 'paused' },
+    Cached: { label: trans.__('Cached'), shape: 'bolt', tone: 'cached' },
+    Skipped: { label: trans.__('Skipped'), shape: 'skip', tone: 'none' },
+    RolledBack: { label: trans.__('Rolled back'), shape: 'undo', tone: 'stopped' },
+    TimedOut: { label: trans.__('Timed out'), shape: 'hourglass', tone: 'failed' },
+    UpstreamFailed: { label: trans.__('Upstream failed'), shape: 'hollow', tone: 'failed' },
+    NotRun: { label: trans.__('Not run'), shape: 'hollow', tone: 'none' },
+    PlainCell: { label: trans.__('Plain cell'), shape: 'hollow', tone: 'none' }
+  };
+  return { trans, types, names, nothing: { label: trans.__('Not run yet'), shape: 'hollow', tone: 'none' } };
+}
 
-const NOTHING: ILook = { label: 'Not run yet', shape: 'hollow', tone: 'none' };
+let made: ILooks | null = null;
 
-export const TYPE_LABELS = Object.fromEntries(ALL.map(type => [type, BY_TYPE[type].label])) as Record<
-  StateType,
-  string
->;
+function looks(): ILooks {
+  const trans = pageTranslator();
+  if (made?.trans !== trans) {
+    made = looksIn(trans);
+  }
+  return made!;
+}
+
+/** What people call a type of state. */
+export function typeLabel(type: StateType): string {
+  return looks().types[type].label;
+}
 
 /** How a state looks. */
 export function look(type: StateType | null | undefined, name?: string | null): ILook {
+  const { types, names, nothing } = looks();
+  const known = name ? names[name] : undefined;
   if (!type) {
-    return (name && BY_NAME[name]) || NOTHING;
+    return known ?? nothing;
   }
-  const known = name ? BY_NAME[name] : undefined;
   if (known) {
     return known;
   }
-  const plain = BY_TYPE[type] ?? NOTHING;
+  const plain = types[type] ?? nothing;
   const own = name && name.toLowerCase() !== type.toLowerCase() ? name : plain.label;
   return { ...plain, label: own };
 }

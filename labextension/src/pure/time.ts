@@ -66,6 +66,11 @@ export function fromNow(at: string | null | undefined, now: number): string {
   return relative.format(Math.round(seconds / (30 * DAY)), 'month');
 }
 
+/** How long ago an instant of the past is; never in the future, where the page's clock has not ticked since. */
+export function ago(at: string | null | undefined, now: number): string {
+  return at ? fromNow(at, Math.max(now, Date.parse(at))) : '';
+}
+
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
 const dayMonth = new Intl.DateTimeFormat(undefined, {

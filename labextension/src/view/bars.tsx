@@ -19,6 +19,7 @@ export function DayBars({ days }: { days: readonly IDay[] }): JSX.Element {
   return (
     <div className="hr-bars" role="list" aria-label={trans.__('Runs of each day')}>
       {days.map(day => {
+        const count = PARTS.reduce((sum, part) => sum + day[part], 0);
         const words = trans.__(
           '%1: %2 completed, %3 failed, %4 crashed, %5 cancelled, median %6',
           day.day,
@@ -31,8 +32,13 @@ export function DayBars({ days }: { days: readonly IDay[] }): JSX.Element {
         return (
           <div key={day.day} className="hr-bar" role="listitem" title={words} aria-label={words}>
             <div className="hr-bar-stack" aria-hidden="true">
+              {count > 0 && <span>{count.toLocaleString()}</span>}
               {PARTS.filter(part => day[part] > 0).map(part => (
-                <i key={part} className={`hr-tone-${TONES[part]}`} style={{ height: `${(100 * day[part]) / most}%` }} />
+                <i
+                  key={part}
+                  className={`hr-barpart hr-tone-${TONES[part]}`}
+                  style={{ height: `${(100 * day[part]) / most}%` }}
+                />
               ))}
             </div>
             <span aria-hidden="true">{dayName(day.day)}</span>
@@ -52,15 +58,19 @@ export function DayMedians({ days }: { days: readonly IDay[] }): JSX.Element | n
   }
   return (
     <>
-      <p className="hr-muted">{trans.__('Median duration of completed runs, up to %1', duration(most))}</p>
+      <h3>{trans.__('Median duration of completed runs')}</h3>
       <div className="hr-bars hr-mod-low" role="list" aria-label={trans.__('Median duration of each day')}>
         {days.map(day => {
           const words = `${day.day}: ${duration(day.median_seconds) || '–'}`;
           return (
             <div key={day.day} className="hr-bar" role="listitem" title={words} aria-label={words}>
               <div className="hr-bar-stack" aria-hidden="true">
+                {day.median_seconds !== null && <span>{duration(day.median_seconds)}</span>}
                 {day.median_seconds !== null && (
-                  <i className="hr-tone-running" style={{ height: `${(100 * day.median_seconds) / most}%` }} />
+                  <i
+                    className="hr-barpart hr-tone-running"
+                    style={{ height: `${(100 * day.median_seconds) / most}%` }}
+                  />
                 )}
               </div>
             </div>
@@ -112,7 +122,7 @@ export function DurationBars({ runs }: { runs: readonly IRun[] }): JSX.Element |
               aria-label={words}
               onClick={() => host.open({ page: 'run', id: run.id })}
             >
-              <i className={`hr-tone-${tone}`} style={{ height: percent(run.duration_seconds!) }} />
+              <i className={`hr-barpart hr-tone-${tone}`} style={{ height: percent(run.duration_seconds!) }} />
             </button>
           );
         })}

@@ -267,7 +267,7 @@ export function CopyButton({ text, label }: { text: () => string; label: string 
   }, [done]);
   return (
     <IconButton
-      icon={done ? 'task' : 'copy'}
+      icon={done ? 'check' : 'copy'}
       label={done ? trans.__('Copied') : label}
       onClick={() => void navigator.clipboard?.writeText(text()).then(() => setDone(true))}
     />

@@ -55,8 +55,9 @@ export function change(left: number | null, right: number | null): string {
   if (Math.abs(difference) < 0.001 || Math.abs(difference) < 0.01 * Math.max(left, right)) {
     return '=';
   }
-  const times = left > 0 ? ` (${Math.round((100 * difference) / left)} %)` : '';
-  return `${difference > 0 ? '+' : '−'}${duration(Math.abs(difference))}${times}`;
+  const sign = difference > 0 ? '+' : '−';
+  const part = left > 0 ? ` (${sign}${Math.round((100 * Math.abs(difference)) / left)} %)` : '';
+  return `${sign}${duration(Math.abs(difference))}${part}`;
 }
 
 function Values({ left, right, only }: { left: IFullRun; right: IFullRun; only: boolean }): JSX.Element {

@@ -27,7 +27,7 @@ function Header({ deployment, onGone }: { deployment: IDeployment; onGone: () =>
   const now = useNow(false);
   const path = deployment.notebook_path;
   return (
-    <header className="hr-header">
+    <div className="hr-header">
       <div className="hr-header-first">
         <h1 title={deployment.id}>{deployment.name}</h1>
         {deployment.paused && <span className="hr-tag">{trans.__('paused')}</span>}
@@ -84,7 +84,7 @@ function Header({ deployment, onGone }: { deployment: IDeployment; onGone: () =>
       </div>
       {deployment.error && <Problem message={deployment.error} />}
       {deployment.description && <p>{deployment.description}</p>}
-    </header>
+    </div>
   );
 }
 
@@ -102,7 +102,7 @@ function History({ id }: { id: string }): JSX.Element {
     return <Empty title={host.trans.__('It has not run yet')} />;
   }
   return (
-    <div className="hr-scroll hr-page">
+    <div className="hr-scroll hr-page hr-history-page">
       <DurationBars runs={value.runs} />
       <Matrix matrix={value} />
     </div>

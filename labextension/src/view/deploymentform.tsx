@@ -182,7 +182,13 @@ export function DeploymentForm(props: { deployment: IDeployment; onSaved: () => 
         {shown
           .filter(spec => spec.kind !== 'rules')
           .map(spec => (
-            <Field key={spec.name} label={labels[spec.name][0]} hint={labels[spec.name][1]} error={errorOf(spec.name)}>
+            <Field
+              key={spec.name}
+              label={labels[spec.name][0]}
+              hint={labels[spec.name][1]}
+              error={errorOf(spec.name)}
+              check={spec.kind === 'flag'}
+            >
               {ids => (
                 <Input
                   spec={spec}
@@ -200,7 +206,7 @@ export function DeploymentForm(props: { deployment: IDeployment; onSaved: () => 
         error={errorOf('notify')}
         onChange={rules => set('notify', JSON.stringify(rules))}
       />
-      <footer className="hr-deploymentform-foot">
+      <div className="hr-deploymentform-foot">
         <span role="status" className="hr-muted">
           {count ? trans._n('%1 field changed', '%1 fields changed', count, count) : trans.__('Nothing changed')}
         </span>
@@ -229,7 +235,7 @@ export function DeploymentForm(props: { deployment: IDeployment; onSaved: () => 
         >
           {trans.__('Save')}
         </button>
-      </footer>
+      </div>
     </form>
   );
 }

@@ -28,7 +28,7 @@ export function Failure(props: {
   const toCell = host.inLab && path && cellId ? () => host.openFile(path, cellId) : undefined;
   return (
     <div className="hr-failure">
-      <div className="hr-failure-head">
+      <div className="hr-failure-head" tabIndex={0}>
         <strong>{plain(error.type)}</strong>
         <span>{plain(error.message)}</span>
       </div>
@@ -36,7 +36,7 @@ export function Failure(props: {
         <div className="hr-failure-links">
           {props.onCell && (
             <button type="button" className="hr-link" onClick={() => props.onCell!(error.cell_id!)}>
-              {trans.__('Show cell %1 in the graph', (error.cell_index ?? 0) + 1)}
+              {trans.__('Show the cell in the graph')}
             </button>
           )}
           {host.inLab && path && (

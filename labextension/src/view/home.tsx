@@ -95,13 +95,13 @@ export function HomePage(): JSX.Element {
             )}
           </Card>
           <Card title={trans.__('The last %1 days', value.days.length)} wide>
-            <DayBars days={value.days} />
-            <DayMedians days={value.days} />
-            <p className="hr-muted">
+            <p>
               {rate === null
                 ? trans.__('No run ended in these days.')
                 : trans.__('%1 % of the runs completed.', Math.round(100 * rate!))}
             </p>
+            <DayBars days={value.days} />
+            <DayMedians days={value.days} />
           </Card>
         </div>
       )}

@@ -24,6 +24,7 @@ function Why({ run }: { run: IFullRun }): JSX.Element | null {
   const from = cache.from_run_id;
   return (
     <div className="hr-node-why">
+      <span>{trans.__('Cache:')} </span>
       <span>{cache.reason ?? (cache.hit ? trans.__('Taken from the cache.') : trans.__('Not in the cache.'))}</span>
       {from && (
         <button type="button" className="hr-link" onClick={() => host.open({ page: 'run', id: from })}>

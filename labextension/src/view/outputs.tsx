@@ -58,13 +58,13 @@ export const Output = React.memo(
   (a, b) => equal(a.output, b.output)
 );
 
-function Cell({ cell, code }: { cell: ICellOutputs; code: boolean }): JSX.Element {
+function Cell({ cell, code, name }: { cell: ICellOutputs; code: boolean; name?: string }): JSX.Element {
   const { trans } = useServices().host;
   return (
     <section className="hr-outcell" data-cell-id={cell.cell_id}>
       <header>
         <StateIcon type={cell.state_type} name={cell.state_name} size={14} />
-        <span>{trans.__('Cell %1', (cell.cell_index ?? 0) + 1)}</span>
+        <span>{name || trans.__('Cell %1', (cell.cell_index ?? 0) + 1)}</span>
       </header>
       {code && cell.source && <CodeBlock source={cell.source} />}
       {cell.outputs.map((output, at) => (
@@ -114,7 +114,7 @@ export function CellOutputs({ model, cellRunId }: { model: RunModel; cellRunId: 
   return (
     <>
       {value.map(cell => (
-        <Cell key={cell.run_id} cell={cell} code={false} />
+        <Cell key={cell.run_id} cell={cell} code={false} name={model.nodes.get(cell.run_id)?.name} />
       ))}
     </>
   );
@@ -139,7 +139,7 @@ export function OutputsTab({ model }: { model: RunModel }): JSX.Element {
         {!value && !error && <Loading />}
         {value && !cells.length && <Empty title={trans.__('No outputs yet')} />}
         {cells.map(cell => (
-          <Cell key={cell.run_id} cell={cell} code={code} />
+          <Cell key={cell.run_id} cell={cell} code={code} name={model.nodes.get(cell.run_id)?.name} />
         ))}
       </div>
     </div>

@@ -5,7 +5,7 @@ import { changedValues } from '../dialogs/notebookform';
 import { fieldKind, parse, written } from '../pure/parse';
 import { questionFields } from '../pure/questions';
 import { runName } from '../pure/runname';
-import { exact, fromNow } from '../pure/time';
+import { ago, exact } from '../pure/time';
 import { Refused, sentence } from '../wire/errors';
 import type { IFullRun, IQuestionAsked } from '../wire/words';
 import { useNow, useServices } from './context';
@@ -66,12 +66,10 @@ function Form({ run, question, onDone }: IFormProps): JSX.Element {
         {fields.length ? trans.__('This run waits for your answer') : trans.__('This run waits until you let it go on')}
         <span className="hr-muted" title={exact(question.asked_at)}>
           {' '}
-          · {trans.__('asked %1', fromNow(question.asked_at, now))}
+          · {trans.__('asked %1', ago(question.asked_at, now))}
         </span>
       </p>
-      {(typeof about === 'string' || run.state_message) && (
-        <p>{typeof about === 'string' ? about : run.state_message}</p>
-      )}
+      {typeof about === 'string' && <p>{about}</p>}
       {fields.length > 0 && (
         <div className="hr-fields">
           {fields.map(field => (

@@ -65,7 +65,7 @@ export function RecentRuns(props: { model: RunListModel; fixed?: Partial<IRunFil
           onClick={() => setFiltering(!filtering)}
         />
         <IconButton
-          icon="task"
+          icon="pick"
           label={trans.__('Choose runs')}
           pressed={selection.choosing}
           onClick={() => selection.setChoosing(!selection.choosing)}

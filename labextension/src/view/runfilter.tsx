@@ -3,7 +3,7 @@ import * as React from 'react';
 import { conditions, EVERYTHING, type IRunFilter } from '../model/filter';
 import type { RunListModel } from '../model/runlist';
 import { SavedFilters } from '../model/savedfilters';
-import { ALL, TYPE_LABELS } from '../pure/states';
+import { ALL, typeLabel } from '../pure/states';
 import type { RunKind } from '../wire/words';
 import { Icon, StateIcon } from './icons';
 import { useLoaded, useModel, useOwned, useServices } from './context';
@@ -265,7 +265,7 @@ export function FilterPanel(props: {
             onClick={() => set({ states: flipped(filter.states, type) })}
           >
             <StateIcon type={type} silent size={12} />
-            {TYPE_LABELS[type]}
+            {typeLabel(type)}
           </button>
         ))}
       </Line>

@@ -3,7 +3,7 @@ import * as React from 'react';
 import type { RunModel } from '../model/run';
 import { fileName, runName, triggerWords } from '../pure/runname';
 import { isActive, isFinal } from '../pure/states';
-import { exact, fromNow, lasted, when } from '../pure/time';
+import { ago, exact, fromNow, lasted, when } from '../pure/time';
 import type { IFullRun } from '../wire/words';
 import { cancelRun, continueRun, deleteRun, rerun, unpause } from './actions';
 import { IconButton, ProgressBar } from './basics';
@@ -131,12 +131,16 @@ export function RunHeader(props: {
   const facts: React.ReactNode[] = [
     <span key="start" title={exact(start)}>
       {run.started_at
-        ? trans.__('started %1 (%2)', when(start, now), fromNow(start, now))
+        ? trans.__('started %1 (%2)', when(start, now), ago(start, now))
         : trans.__('due %1', fromNow(start, now))}
     </span>,
     (run.started_at || run.duration_seconds !== null) && (
       <span key="took" title={run.ended_at ? trans.__('ended %1', exact(run.ended_at)) : undefined}>
-        {running ? trans.__('for %1', lasted(run, now)) : trans.__('took %1', lasted(run, now))}
+        {run.state_type === 'RUNNING'
+          ? trans.__('running for %1', lasted(run, now))
+          : running
+            ? trans.__('for %1', lasted(run, now))
+            : trans.__('took %1', lasted(run, now))}
       </span>
     ),
     run.trigger && <span key="trigger">{triggerWords(run.trigger, trans)}</span>,
@@ -148,7 +152,7 @@ export function RunHeader(props: {
         className="hr-link"
         onClick={() => host.open({ page: 'deployment', id: run.deployment_id! })}
       >
-        {trans.__('history')}
+        {trans.__('schedule and history')}
       </button>
     ),
     run.resumed_from_id && (
@@ -173,7 +177,7 @@ export function RunHeader(props: {
     )
   ];
   return (
-    <header className="hr-header">
+    <div className="hr-header">
       <div className="hr-header-first">
         <Icon name={KIND_ICONS[run.kind] ?? 'task'} size={18} />
         <h1 title={run.id}>{runName(run)}</h1>
@@ -204,6 +208,6 @@ export function RunHeader(props: {
           </span>
         </div>
       )}
-    </header>
+    </div>
   );
 }

@@ -2,7 +2,7 @@
 import * as React from 'react';
 import { runName, triggerWords } from '../pure/runname';
 import { isActive, isFinal, look } from '../pure/states';
-import { exact, fromNow, lasted, when } from '../pure/time';
+import { ago, exact, fromNow, lasted, when } from '../pure/time';
 import type { IRun } from '../wire/words';
 import type { Selection } from '../model/selection';
 import { cancelRun } from './actions';
@@ -10,7 +10,7 @@ import { IconButton, ProgressBar } from './basics';
 import { useNow, useServices } from './context';
 import { Icon, StateIcon, type IconName } from './icons';
 
-export const KIND_ICONS: Record<string, IconName> = { flow: 'flow', notebook: 'notebook', task: 'task', cell: 'task' };
+export const KIND_ICONS: Record<string, IconName> = { flow: 'flow', notebook: 'notebook', task: 'task', cell: 'cell' };
 
 interface IRowProps {
   run: IRun;
@@ -33,7 +33,7 @@ function When({ run, running }: { run: IRun; running: boolean }): JSX.Element {
       {soon
         ? fromNow(run.scheduled_at ?? at, now)
         : Date.now() - Date.parse(at ?? '') < 864e5
-          ? fromNow(at, now)
+          ? ago(at, now)
           : when(at, now)}
     </span>
   );
@@ -89,10 +89,10 @@ export const RunRow = React.memo(function RunRow({
               <Icon name={KIND_ICONS[run.kind] ?? 'task'} size={14} />
             </span>
             <span className="hr-run-name">{name}</span>
-            <Lasted run={run} running={running} />
+            {!running && <Lasted run={run} running={false} />}
           </span>
           <span className="hr-run-second">
-            <When run={run} running={running} />
+            {running && run.started_at ? <Lasted run={run} running /> : <When run={run} running={running} />}
             {detail && <span className="hr-run-detail">{detail}</span>}
           </span>
           {running && run.progress && (

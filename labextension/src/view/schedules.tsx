@@ -3,6 +3,7 @@ import * as React from 'react';
 import type { SchedulesModel } from '../model/schedules';
 import { fileName } from '../pure/runname';
 import { look } from '../pure/states';
+import { ownZone } from '../pure/zone';
 import { duration, exact, fromNow, when } from '../pure/time';
 import type { IDeployment, IRunSummary, ISchedule } from '../wire/words';
 import { deleteSchedule, pauseSchedule, runDeploymentNow, runScheduleNow } from './actions';
@@ -50,7 +51,10 @@ export function ScheduleLine({ schedule, runs }: { schedule: ISchedule; runs: re
         >
           {name}
         </button>
-        <span className="hr-schedule-sentence">{schedule.sentence}</span>
+        <span className="hr-schedule-sentence">
+          {schedule.sentence}
+          {schedule.timezone !== ownZone() && ` · ${schedule.timezone}`}
+        </span>
         <span className="hr-schedule-next" title={exact(schedule.next_fire_at)}>
           {schedule.active
             ? schedule.next_fire_at

@@ -82,7 +82,7 @@ export function Timeline(props: {
   return (
     <div className="hr-timeline">
       <div className="hr-toolbar">
-        <span className="hr-muted">{trans._n('%1 task', '%1 tasks', rows.length, rows.length.toLocaleString())}</span>
+        <span className="hr-muted">{trans._n('%2 task', '%2 tasks', rows.length, rows.length.toLocaleString())}</span>
         <span className="hr-grow" />
         <IconButton icon="minus" label={trans.__('Zoom out')} disabled={zoom <= 1} onClick={() => setZoom(zoom / 2)} />
         <IconButton icon="plus" label={trans.__('Zoom in')} disabled={zoom >= 64} onClick={() => setZoom(zoom * 2)} />

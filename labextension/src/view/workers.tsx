@@ -1,6 +1,6 @@
 /** The workers that carry runs out, and the limits that hold them back. */
 import * as React from 'react';
-import { exact, fromNow } from '../pure/time';
+import { ago, exact } from '../pure/time';
 import type { IServices } from '../tokens';
 import { Refused, sentence } from '../wire/errors';
 import type { ILimit, IWorker } from '../wire/words';
@@ -40,8 +40,8 @@ function WorkerRow({ worker }: { worker: IWorker }): JSX.Element {
         {worker.host}
         {worker.pid !== null && <span className="hr-muted"> · {worker.pid}</span>}
       </td>
-      <td title={exact(worker.heartbeat_at)}>{fromNow(worker.heartbeat_at, now)}</td>
-      <td title={exact(worker.started_at)}>{fromNow(worker.started_at, now)}</td>
+      <td title={exact(worker.heartbeat_at)}>{ago(worker.heartbeat_at, now)}</td>
+      <td title={exact(worker.started_at)}>{ago(worker.started_at, now)}</td>
       <td>{worker.version}</td>
     </tr>
   );
