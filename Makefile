@@ -25,8 +25,9 @@ test: env ## Lint, types, all tests (LANES="core store" picks some)
 bench: env ## Measure: task overhead, notebook runs, the panel in a browser
 	@$(BIN)/python tests/benchmarks/run.py
 
-chaos: env ## Kill things at random while runs are on, and count what was lost
-	@$(BIN)/python tests/benchmarks/chaos.py
+chaos: env ## Kill things at random, 1,000 times and then 100 times with real kernels, and count what was lost
+	@$(BIN)/python tests/tools/kill_rig.py --kills 1000
+	@$(BIN)/python tests/benchmarks/chaos.py --kills 100
 
 lint: env ## Lint and type checks only
 	@$(BIN)/python tests/tools/run_tests.py lint types

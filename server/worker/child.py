@@ -136,6 +136,7 @@ class Child:
             _, number = self._signals.pop(0)
             if number == signal.SIGKILL:
                 facts.kill_attempt(self.folder)
+                facts.kill_strays(self.folder)
             if self.pid is not None:
                 facts.signal_group(self.pid, number)
         if self._deadline is not None and now >= self._deadline and not self._signals:
@@ -146,6 +147,7 @@ class Child:
     def kill(self) -> None:
         """Kill it and its kernel with everything they started."""
         facts.kill_attempt(self.folder)
+        facts.kill_strays(self.folder)
         if self.pid is not None:
             facts.signal_group(self.pid, signal.SIGKILL)
 

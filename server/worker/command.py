@@ -24,15 +24,18 @@ from headrace.core.launching import LAUNCH
 from headrace.core.runs import DAMAGED, Run, RunKind
 from headrace.core.settings import OUTPUT_CAPTURED
 from headrace.server.notebook_file import is_url
-from headrace.server.worker.environment import clean_environment, read_env_file, store_variables
+from headrace.server.worker.environment import (
+    ATTEMPT,
+    ATTEMPT_DIR,
+    RUN_ID,
+    clean_environment,
+    read_env_file,
+    store_variables,
+)
 
 if TYPE_CHECKING:
     from headrace.store import Store
 
-#: Variables by which a run's process knows its attempt and where to leave facts (`kernel.json`) for whoever reaps.
-RUN_ID = "HEADRACE_RUN_ID"
-ATTEMPT = "HEADRACE_RUN_ATTEMPT"
-ATTEMPT_DIR = "HEADRACE_ATTEMPT_DIR"
 #: Exit code of a process that found its attempt taken over by another one: no crash.
 SUPERSEDED = 75
 #: The kernel of a run that failed is kept so long (DESIGN.md, "Continuing a run"), seconds.

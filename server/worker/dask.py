@@ -28,7 +28,7 @@ from headrace.core.addresses import check_cluster, is_this_machine
 from headrace.core.errors import MissingDependency, UsageError
 from headrace.core.runs import Run
 from headrace.server.worker import command, facts
-from headrace.server.worker.environment import store_variables
+from headrace.server.worker.environment import ATTEMPT, ATTEMPT_DIR, RUN_ID, store_variables
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -85,7 +85,7 @@ def builder(
 
     def build(opened: Store, run: Run) -> command.Command:
         made = inner(opened, run)
-        given = {name: made.environment[name] for name in (command.RUN_ID, command.ATTEMPT) if name in made.environment}
+        given = {name: made.environment[name] for name in (RUN_ID, ATTEMPT) if name in made.environment}
         extra = {
             name: made.environment[name]
             for name in ("JUPYTER_PATH", settings.OUTPUT_CAPTURED)
@@ -153,7 +153,7 @@ def execute(job: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, int]:
         if arguments[0] == job["interpreter"]:
             arguments[0] = sys.executable
         given = {key: str(value).replace(str(job["folder"]), name) for key, value in job["environment"].items()}
-        environment = {**os.environ, **given, command.ATTEMPT_DIR: name, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **given, ATTEMPT_DIR: name, "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             arguments,
             cwd=job["cwd"] if os.path.isdir(job["cwd"]) else name,

@@ -10,6 +10,10 @@ from pathlib import Path
 from headrace.core import settings
 from headrace.core.errors import UsageError
 
+#: Variables by which a run's process knows its attempt and where to leave facts (`kernel.json`) for whoever reaps.
+RUN_ID = "HEADRACE_RUN_ID"
+ATTEMPT = "HEADRACE_RUN_ATTEMPT"
+ATTEMPT_DIR = "HEADRACE_ATTEMPT_DIR"
 ALLOWED = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TERM", "TMPDIR", "TMP", "TEMP"),
     *("PYTHON*", "VIRTUAL_ENV", "CONDA_*", "MAMBA_*", "PIXI_*", "UV_*", "R_*", "JULIA_*", "JAVA_HOME", "NODE_PATH"),
@@ -44,6 +48,11 @@ def clean_environment(source: Mapping[str, str] | None = None) -> dict[str, str]
         for name, value in found.items()
         if any(fnmatchcase(name, p) for p in allowed) and not any(fnmatchcase(name, p) for p in DENIED)
     }
+
+
+def outside_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without the marks of the run that it may come from: a worker belongs to none."""
+    return {name: value for name, value in environment.items() if name not in (RUN_ID, ATTEMPT, ATTEMPT_DIR)}
 
 
 def store_variables(place: settings.StorePlace) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from headrace.server.worker.environment import ATTEMPT_DIR
 from headrace.store import liveness
 
 PROCESS_FILE = "process.json"
@@ -129,6 +130,20 @@ def kill_attempt(folder: Path) -> bool:
             signal_group(facts.pid, signal.SIGKILL)
             dead = is_group_dead(facts.pid) and dead
     return dead
+
+
+def kill_strays(folder: Path) -> None:
+    """Kill what was started in an attempt and is in none of its groups any more: it still has the attempt's environment.
+
+    So goes a kernel whose runner died before it could note it, and what began a session of its own (`setsid`).
+    It is for attempts that did not end by themselves: what a run leaves behind on purpose is left alone.
+    """
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(ATTEMPT_DIR) == str(folder):
+                process.kill()
+        except psutil.Error:
+            continue
 
 
 def _group_is_ours(facts: ProcessFacts) -> bool:

@@ -81,6 +81,7 @@ class Reaper:
             waited = (self._store.clock.now_us() - run.state_at) / 1_000_000
             if known is not None and known.is_alive() and waited < TAKE_OVER_SECONDS:
                 return None
+            facts.kill_strays(folder)
             if not facts.kill_attempt(folder):
                 return None
             # No user code ran: nothing of the attempt is used up.
@@ -93,6 +94,7 @@ class Reaper:
             return None
         end_kernel(run)
         ended = claims.end_attempt(run, Ending(reason=f"the process that ran it ({_who(run)}) is gone"))
+        facts.kill_strays(folder)
         if ended is not None:
             recover(ended, self._store.place)
         return ended

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from headrace.core.deployments import DEFAULT_POOL
 from headrace.core.settings import StorePlace, runtime_dir
-from headrace.server.worker.environment import clean_environment, store_variables
+from headrace.server.worker.environment import clean_environment, outside_of_runs, store_variables
 from headrace.store import liveness
 
 try:
@@ -73,7 +73,7 @@ def start_worker(place: StorePlace, *, pool: str = DEFAULT_POOL, limit: int | No
         process = subprocess.Popen(
             arguments,
             cwd=str(Path.home()),
-            env={**clean_environment(), **store_variables(place)},
+            env={**outside_of_runs(clean_environment()), **store_variables(place)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -23,7 +23,8 @@ from headrace.core import settings
 from headrace.core.clock import Clock
 from headrace.core.runs import Run, RunKind
 from headrace.server.notebook_file import read_notebook
-from headrace.server.worker.command import ATTEMPT, ATTEMPT_DIR, RUN_ID, Command
+from headrace.server.worker.command import Command
+from headrace.server.worker.environment import ATTEMPT, ATTEMPT_DIR, RUN_ID
 
 #: What must stay free besides, bytes: a unit takes about 150 MB.
 FREE_BYTES = 1 << 30

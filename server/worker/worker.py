@@ -333,6 +333,7 @@ class Worker:
             tail = "\n".join(child.tail.last_lines())
             reason = f"its process {how}" + (" before it began" if run.state_type is StateType.PENDING else "")
             ending = Ending(reason=reason, error={"type": "CrashedRun", "message": reason, "traceback": tail})
+        facts.kill_strays(child.folder)
         ended = self.store.claims.end_attempt(run, ending)
         if ended is not None:
             recover(ended, self.store.place)

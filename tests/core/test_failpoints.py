@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from headrace.core import failpoints
@@ -24,3 +26,8 @@ def test_an_action_happens_at_the_time_it_is_asked_for(monkeypatch: pytest.Monke
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="known: "):
         failpoints._parse("nowhere=kill")
+
+
+def test_a_death_at_every_point_is_tried_by_a_test() -> None:
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [name for name in sorted(failpoints.NAMES) if f"{name}=kill" not in tests] == []

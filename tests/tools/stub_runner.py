@@ -1,6 +1,6 @@
 """A run's process for tests: takes its attempt over as the real ones do, then does what its parameters say.
 
-`python stub_runner.py RUN_ID`; parameter `act`: ok, fail, die, exit, hang, deaf, child, print, unborn, superseded, retry.
+`python stub_runner.py RUN_ID`; parameter `act`: ok, fail, die, exit, hang, deaf, child, setsid, print, unborn, superseded, retry.
 Each attempt's body writes one line to the file of parameter `effects`, so that tests can count executions.
 """
 
@@ -62,8 +62,8 @@ def body(store: Any, run_id: str, attempt: int, act: str, parameters: Any) -> in
     elif act == "fail":
         end(StateType.FAILED, "Failed")
         return 1
-    elif act == "child":
-        subprocess.Popen(["sleep", "600"])
+    elif act in ("child", "setsid"):
+        subprocess.Popen(["sleep", str(parameters.get("seconds", 600))], start_new_session=act == "setsid")
         os.kill(os.getpid(), signal.SIGKILL)
     elif act in ("hang", "deaf"):
         if act == "deaf":

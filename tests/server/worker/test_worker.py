@@ -183,6 +183,18 @@ def test_children_of_a_dead_process_are_killed_with_it(store: Store) -> None:
     assert run.state_type is S.CRASHED
 
 
+def test_a_child_in_a_session_of_its_own_is_killed_with_a_run_that_died(store: Store) -> None:
+    seconds = "613.25"
+    run_id = submit(store, "setsid", seconds=seconds)
+    with working(store):
+        assert ended(store, run_id).state_type is S.CRASHED
+        wait_for(lambda: not any(seconds in process.info["cmdline"] for process in _with_words()))
+
+
+def _with_words() -> list[psutil.Process]:
+    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"]]
+
+
 def _pid(store: Store, run_id: str) -> int:
     import json
 
