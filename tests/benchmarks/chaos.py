@@ -31,7 +31,7 @@ WORKERS = 2
 #: Of the schedule, seconds.
 INTERVAL = 3
 #: Pauses between two kills, seconds.
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 1.2
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.7
 #: How long the runs may take after the last kill, seconds: a death is noticed within 10 s, and what is left has to run.
 GRACE_SECONDS = 180.0
 #: How long processes whose run has ended may need to leave, seconds.

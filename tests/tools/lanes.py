@@ -142,7 +142,7 @@ def lanes() -> list[Lane]:
         pytest_lane("store", 75, "store", "contract"),
         pytest_lane("kernel_magic", 210, "kernel_magic"),
         pytest_lane("server", 110, "server", plugins=jupyter),
-        pytest_lane("acceptance", 360, "acceptance", "binder"),
+        pytest_lane("acceptance", 335, "acceptance", "binder"),
         pytest_lane("install", 110, "install"),
         front_lane(),
         pytest_lane("browser", 215, "browser", plugins=(), needs=("chromium",), alone=True),
