@@ -88,7 +88,7 @@ def list_command(kinds: tuple[str, ...], roots_only: bool) -> click.Command:
             roots_only=roots_only and parent is None,
             root_id=store.runs.by_prefix(parent).root_id if parent else None,
         )
-        runs, _ = store.runs.page(where, limit=max(1, limit))
+        runs = store.runs.first(where, limit=max(1, limit))
         if output == "json":
             show.print_json([run_to_wire(run) for run in runs])
             return

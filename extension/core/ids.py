@@ -40,6 +40,12 @@ def new_id() -> str:
     )
 
 
+def first_id(at: int) -> str:
+    """Return what every id of this instant (µs) and later sorts after, and every earlier one before."""
+    head = f"{at // 1000:012x}"
+    return f"{head[:8]}-{head[8:]}"
+
+
 def is_id(text: object) -> bool:
     """Return whether `text` has the form of an id."""
     return isinstance(text, str) and _UUID.fullmatch(text) is not None

@@ -233,7 +233,7 @@ class RunFilter:
     since, until : int or None, µs
         Bounds on `created_at`: since ≤ created_at < until.
     text : str, default ""
-        Part of the name or the definition.
+        Part of the name, the definition or a tag.
     """
 
     state_types: tuple[str, ...] = ()

@@ -85,10 +85,14 @@ def row_run(row: Any) -> Run:
                 # One damaged row must not hide or stop all others; what would run it refuses it by this mark.
                 damaged.append(name)
                 values[name] = json.loads(_EMPTY.get(name, "null"))
+    for name, known, instead in (("kind", RunKind, RunKind.FLOW), ("state_type", StateType, StateType.CRASHED)):
+        try:
+            values[name] = known(values[name])
+        except ValueError:
+            damaged.append(name)
+            values[name] = instead
     if damaged:
         values["details"] = {**values["details"], DAMAGED: sorted(damaged)}
-    values["kind"] = RunKind(values["kind"])
-    values["state_type"] = StateType(values["state_type"])
     values["tags"] = tuple(values["tags"] or ())
     return Run(**{name: values[name] for name in RUN_COLUMNS})
 

@@ -16,7 +16,7 @@ from headrace.core.states import TERMINAL, StateType, can_move
 from headrace.store import schema as t
 from headrace.store.database import Database
 from headrace.store.rows import row_event, row_run, run_row, run_values
-from headrace.store.run_lists import SORTS, conditions, decode_cursor, encode_cursor, search_bound
+from headrace.store.run_lists import read_page
 from headrace.store.writing import write_batch
 
 _TERMINAL = tuple(s.value for s in TERMINAL)
@@ -290,34 +290,26 @@ class Runs:
         Returns
         -------
         (list of Run, str or None)
-            The page, and the next cursor. A page of a text search may be short, even empty, and have a cursor:
-            it looked at the newest runs only, and the next page looks further back.
+            The page, and the next cursor. A page may be short, even empty, and have a cursor: it looked at so many
+            runs, and the next page looks further on (`first` does so by itself). Parts of runs are in the order of
+            their ids where the order is that of time.
 
         Raises
         ------
         UsageError
             Unknown sort key or a cursor that is not ours.
         """
-        key, descending = sort.lstrip("-"), sort.startswith("-")
-        if key not in SORTS:
-            raise UsageError(f"Runs cannot be sorted by {key!r}; known: {', '.join(SORTS)}.", field="sort")
-        column = SORTS[key]
-        where = where or RunFilter()
-        query = sa.select(t.runs, column.label("sort_value")).where(*conditions(where))
-        mark = decode_cursor(cursor) if cursor else None
-        if mark is not None:
-            pair, last = sa.tuple_(column, t.runs.c.id), sa.tuple_(sa.literal(mark[0]), sa.literal(mark[1]))
-            query = query.where(pair < last if descending else pair > last)
-        order = (column.desc(), t.runs.c.id.desc()) if descending else (column, t.runs.c.id)
         with self._db.read() as connection:
-            bound = search_bound(connection, where, sort, mark)
-            if bound is not None:
-                query = query.where(sa.tuple_(column, t.runs.c.id) >= sa.tuple_(*map(sa.literal, bound)))
-            rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
-        following = encode_cursor(rows[limit - 1].sort_value, rows[limit - 1].id) if len(rows) > limit else None
-        if following is None and bound is not None:
-            following = encode_cursor(*bound)
-        return [row_run(row) for row in rows[:limit]], following
+            rows, following = read_page(connection, where or RunFilter(), sort=sort, limit=limit, cursor=cursor)
+        return [row_run(row) for row in rows], following
+
+    def first(self, where: RunFilter, *, limit: int, sort: str = "-created_at") -> list[Run]:
+        """Return the first runs of a list, however many pages it takes to find them."""
+        found, cursor = self.page(where, sort=sort, limit=limit)
+        while cursor is not None and len(found) < limit:
+            more, cursor = self.page(where, sort=sort, limit=limit - len(found), cursor=cursor)
+            found += more
+        return found
 
     def tree(self, root_id: str, *, limit: int = 20_000) -> list[Run]:
         """Return every run of a tree, in the order in which they were made."""

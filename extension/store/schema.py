@@ -83,10 +83,10 @@ runs = Table(
 )
 
 
-def _partial(name: str, *columns: str, where: str) -> None:
+def _partial(name: str, *columns: str, where: str, only: str | None = None) -> None:
     """Index only the rows that lists ask for: a task run costs one index entry beside its key."""
     clause = text(where)
-    Index(name, *(runs.c[c] for c in columns), sqlite_where=clause, postgresql_where=clause)
+    Index(name, *(runs.c[c] for c in columns), sqlite_where=clause, postgresql_where=clause, info={"only": only})
 
 
 Index("ix_runs_tree", runs.c.root_id, runs.c.id)
@@ -96,7 +96,6 @@ _partial("ix_runs_recent", "created_at", "id", where="parent_id IS NULL")
 for _column in ("state_name", "kind", "trigger", "pool"):
     _partial(f"ix_runs_{_column}", _column, "created_at", "id", where="parent_id IS NULL")
 _partial("ix_runs_name", "name", "id", where="parent_id IS NULL")
-_partial("ix_runs_tagged", "created_at", "id", where="parent_id IS NULL AND tags != '[]'")
 #: Sort keys that are no columns; the lists' queries spell them in the same way, or no index would serve them.
 STARTED = text("coalesce(started_at, 0)")
 ENDED = text("coalesce(ended_at, 0)")
@@ -110,6 +109,22 @@ for _name, _expression in (("started", STARTED), ("ended", ENDED), ("took", TOOK
         postgresql_where=text("parent_id IS NULL"),
     )
 _partial("ix_runs_state", "state_type", "created_at", "id", where="parent_id IS NULL")
+#: Its first value is always the same: by that SQLite's planner tells it from the index of all roots.
+IS_TAGGED = text("(tags != '[]')")
+Index(
+    "ix_runs_tagged",
+    IS_TAGGED,
+    runs.c.created_at,
+    runs.c.id,
+    sqlite_where=text("parent_id IS NULL AND tags != '[]'"),
+    postgresql_where=text("parent_id IS NULL AND tags != '[]'"),
+)
+#: Ends that somebody looks for among parts of runs, too; a task that succeeds has no entry.
+UNSUCCESSFUL = ("FAILED", "CRASHED", "CANCELLED")
+IS_UNSUCCESSFUL = text("state_type IN ('FAILED', 'CRASHED', 'CANCELLED')")
+_partial("ix_runs_unsuccessful", "state_type", "id", where=IS_UNSUCCESSFUL.text)
+# A file has one owner, a server many.
+_partial("ix_runs_owner", "owner", "created_at", "id", where="parent_id IS NULL", only="postgresql")
 _partial("ix_runs_definition", "definition", "created_at", where="parent_id IS NULL")
 _partial("ix_runs_deployment", "deployment_id", "created_at", where="deployment_id IS NOT NULL")
 _partial("ix_runs_schedule", "schedule_id", "created_at", where="schedule_id IS NOT NULL")
@@ -446,4 +461,4 @@ Index("ix_notices_deployment", notices.c.deployment_id, notices.c.created_at)
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"

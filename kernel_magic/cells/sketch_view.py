@@ -28,8 +28,8 @@ def picture_of(sketch: Sketch) -> FlowPicture:
     if here.store is not None:
         here.recorder.flush()
         chosen = RunFilter(kinds=("flow",), names=(sketch.name,), roots_only=False)
-        page, _ = here.store.runs.page(chosen, limit=20)
-        for run in [run for run in page if run.definition == sketch.name][:1]:
+        newest = here.store.runs.first(chosen, limit=20)
+        for run in [run for run in newest if run.definition == sketch.name][:1]:
             note = f"Its newest run: {run.state_name}."
             for row in task_rows(run.root_id, run.id):
                 many = f" {row.ended} of {row.total}" if row.total > 1 else ""

@@ -101,7 +101,7 @@ def find_earlier(store: Store, spec: NotebookSpec, notebook_path: str) -> Run | 
     if not (spec.from_cell or spec.cache) or not notebook_path:
         return None
     where = RunFilter(kinds=(RunKind.NOTEBOOK.value,), text=notebook_path, roots_only=False)
-    runs, _ = store.runs.page(where, limit=20)
+    runs = store.runs.first(where, limit=20)
     found = next((run for run in runs if run.notebook_path == notebook_path and run.is_final), None)
     if found is None and spec.from_cell:
         raise UsageError(

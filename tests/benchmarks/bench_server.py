@@ -166,39 +166,38 @@ def at_rest() -> Row:
 
 def pages() -> list[Row]:
     """Pages of a list of a million runs, by every filter that the panel offers."""
+    import many_runs
+
     from headrace.core.runs import RunFilter
 
     store = fresh("list")
+    many_runs.fill(store, RUNS)
     now = store.clock.now_us()
-    with store.database.write() as connection:
-        connection.exec_driver_sql(
-            f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {RUNS})
-            INSERT INTO runs (id, root_id, kind, name, definition, owner, state_type, state_name, state_at, created_at,
-                started_at, ended_at, tags, trigger, deployment_id)
-            SELECT printf('01890000-0000-7000-8000-%012d', i), printf('01890000-0000-7000-8000-%012d', i),
-                CASE i % 2 WHEN 0 THEN 'flow' ELSE 'notebook' END, 'report ' || i, 'report', 'ada',
-                CASE WHEN i % 50 THEN 'COMPLETED' ELSE 'FAILED' END, CASE WHEN i % 50 THEN 'Completed' ELSE 'Failed' END,
-                {now} - i, {now} - i * 1000000, {now} - i * 1000000, {now} - i * 1000000 + 500000,
-                CASE WHEN i % 10 THEN '[]' ELSE '["daily"]' END, CASE WHEN i % 3 THEN 'schedule' ELSE 'api' END,
-                'd' || (i % 200) FROM n"""
-        )
-    filters = {
-        "none": RunFilter(roots_only=True),
-        "state": RunFilter(roots_only=True, state_types=("FAILED",)),
-        "a state that none has": RunFilter(roots_only=True, state_types=("CRASHED",)),
-        "kind": RunFilter(roots_only=True, kinds=("flow",)),
-        "text": RunFilter(roots_only=True, text="report 99"),
-        "text that none has": RunFilter(roots_only=True, text="nowhere"),
-        "tag": RunFilter(roots_only=True, tags=("daily",)),
-        "deployment": RunFilter(roots_only=True, deployment_id="d7"),
-        "trigger": RunFilter(roots_only=True, trigger="api"),
-        "since": RunFilter(roots_only=True, since=now - 86_400 * US),
+    filters: dict[str, dict[str, Any]] = {
+        "none": {},
+        "state": {"state_types": ("FAILED",)},
+        "states": {"state_types": ("FAILED", "CRASHED")},
+        "a state of the oldest": {"state_types": ("CRASHED",)},
+        "a state that none has": {"state_types": ("PAUSED",)},
+        "kind": {"kinds": ("flow",)},
+        "text": {"text": "report 99"},
+        "text that none has": {"text": "nowhere"},
+        "tag": {"tags": ("daily",)},
+        "deployment": {"deployment_id": "d7"},
+        "trigger": {"trigger": "api"},
+        "since": {"since": now - 86_400 * US},
+        "between": {"since": now - 20 * 86_400 * US, "until": now - 10 * 86_400 * US},
+        "state, kind, tag": {"state_types": ("FAILED",), "kinds": ("flow",), "tags": ("daily",)},
+        "parts, too": {"roots_only": False},
+        "failed parts, too": {"roots_only": False, "state_types": ("FAILED",)},
+        "tasks": {"roots_only": False, "kinds": ("task",)},
+        "old cells": {"roots_only": False, "kinds": ("cell",), "until": now - 10 * 86_400 * US},
     }
     worst: tuple[float, str] = (0.0, "")
     shown = []
-    for name, where in filters.items():
-        spent: list[float] = []
-        for sort in ("-created_at", "-duration", "name"):
+    for name, values in filters.items():
+        where, spent = RunFilter(owner="ada", **values), []
+        for sort in ("-created_at", "-duration", "name") if where.roots_only else ("-created_at",):
             cursor = None
             for _ in range(7):
                 began = time.perf_counter()

@@ -21,7 +21,8 @@ def script(dialect: str) -> str:
     for table in schema.metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=compiler)).strip())
         for index in sorted(table.indexes, key=lambda i: str(i.name)):
-            statements.append(str(CreateIndex(index).compile(dialect=compiler)).strip())
+            if index.info.get("only") in (None, dialect):
+                statements.append(str(CreateIndex(index).compile(dialect=compiler)).strip())
     statements += triggers.TRIGGERS[dialect]
     return SEPARATOR.join("\n".join(line.rstrip() for line in s.splitlines()) for s in statements) + ";\n"
 

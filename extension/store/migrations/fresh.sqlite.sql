@@ -315,13 +315,15 @@ CREATE INDEX ix_runs_state ON runs (state_type, created_at, id) WHERE parent_id 
 --
 CREATE INDEX ix_runs_state_name ON runs (state_name, created_at, id) WHERE parent_id IS NULL;
 --
-CREATE INDEX ix_runs_tagged ON runs (created_at, id) WHERE parent_id IS NULL AND tags != '[]';
+CREATE INDEX ix_runs_tagged ON runs ((tags != '[]'), created_at, id) WHERE parent_id IS NULL AND tags != '[]';
 --
 CREATE INDEX ix_runs_took ON runs (coalesce(ended_at - started_at, 0), id) WHERE parent_id IS NULL;
 --
 CREATE INDEX ix_runs_tree ON runs (root_id, id);
 --
 CREATE INDEX ix_runs_trigger ON runs ("trigger", created_at, id) WHERE parent_id IS NULL;
+--
+CREATE INDEX ix_runs_unsuccessful ON runs (state_type, id) WHERE state_type IN ('FAILED', 'CRASHED', 'CANCELLED');
 --
 CREATE UNIQUE INDEX ux_runs_idempotency ON runs (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
 --

@@ -71,7 +71,11 @@ export class RunListModel extends Model {
     this.busy = true;
     try {
       const query = { ...filterQuery(this._filter), limit: this.page, cursor: fresh ? null : this.cursor };
-      const answer = await this.manager.api.runs(query, request.signal);
+      let answer = await this.manager.api.runs(query, request.signal);
+      // A page looks at so many runs only; one that found none says where to look on.
+      while (!answer.runs.length && answer.next_cursor && !request.signal.aborted) {
+        answer = await this.manager.api.runs({ ...query, cursor: answer.next_cursor }, request.signal);
+      }
       if (request.signal.aborted) {
         return;
       }
