@@ -17,6 +17,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    TextClause,
     text,
 )
 
@@ -83,10 +84,11 @@ runs = Table(
 )
 
 
-def _partial(name: str, *columns: str, where: str, only: str | None = None) -> None:
+def _partial(name: str, *columns: str | TextClause, where: str, only: str | None = None, unique: bool = False) -> None:
     """Index only the rows that lists ask for: a task run costs one index entry beside its key."""
+    keys = [runs.c[each] if isinstance(each, str) else each for each in columns]
     clause = text(where)
-    Index(name, *(runs.c[c] for c in columns), sqlite_where=clause, postgresql_where=clause, info={"only": only})
+    Index(name, *keys, unique=unique, sqlite_where=clause, postgresql_where=clause, info={"only": only})
 
 
 Index("ix_runs_tree", runs.c.root_id, runs.c.id)
@@ -101,24 +103,11 @@ STARTED = text("coalesce(started_at, 0)")
 ENDED = text("coalesce(ended_at, 0)")
 TOOK = text("coalesce(ended_at - started_at, 0)")
 for _name, _expression in (("started", STARTED), ("ended", ENDED), ("took", TOOK)):
-    Index(
-        f"ix_runs_{_name}",
-        _expression,
-        runs.c.id,
-        sqlite_where=text("parent_id IS NULL"),
-        postgresql_where=text("parent_id IS NULL"),
-    )
+    _partial(f"ix_runs_{_name}", _expression, "id", where="parent_id IS NULL")
 _partial("ix_runs_state", "state_type", "created_at", "id", where="parent_id IS NULL")
-#: Its first value is always the same: by that SQLite's planner tells it from the index of all roots.
+#: The index's first value is always the same: by that SQLite's planner tells it from the index of all roots.
 IS_TAGGED = text("(tags != '[]')")
-Index(
-    "ix_runs_tagged",
-    IS_TAGGED,
-    runs.c.created_at,
-    runs.c.id,
-    sqlite_where=text("parent_id IS NULL AND tags != '[]'"),
-    postgresql_where=text("parent_id IS NULL AND tags != '[]'"),
-)
+_partial("ix_runs_tagged", IS_TAGGED, "created_at", "id", where="parent_id IS NULL AND tags != '[]'")
 #: Ends that somebody looks for among parts of runs, too; a task that succeeds has no entry.
 UNSUCCESSFUL = ("FAILED", "CRASHED", "CANCELLED")
 IS_UNSUCCESSFUL = text("state_type IN ('FAILED', 'CRASHED', 'CANCELLED')")
@@ -132,14 +121,7 @@ _partial("ix_runs_document", "document_id", "cell_id", "created_at", where="docu
 _partial("ix_runs_resumed", "resumed_from_id", where="resumed_from_id IS NOT NULL")
 _partial("ix_runs_due", "pool", "scheduled_at", "priority", where="state_type = 'SCHEDULED' AND parent_id IS NULL")
 _partial("ix_runs_alive", "owner_id", where="state_type IN ('PENDING', 'RUNNING', 'PAUSED', 'CANCELLING')")
-Index(
-    "ux_runs_idempotency",
-    runs.c.owner,
-    runs.c.idempotency_key,
-    unique=True,
-    sqlite_where=text("idempotency_key IS NOT NULL"),
-    postgresql_where=text("idempotency_key IS NOT NULL"),
-)
+_partial("ux_runs_idempotency", "owner", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True)
 
 events = Table(
     "events",

@@ -149,6 +149,18 @@ describe('a list of runs', () => {
     expect(list.items.map(run => run.id)).toEqual(['p', 'q']);
   });
 
+  it('looks on where a page found nothing', async () => {
+    const page = await makePage({
+      '/runs': ({ query }) =>
+        query.get('cursor') === 'far'
+          ? { runs: [makeRun({ id: 'old' })], next_cursor: null }
+          : { runs: [], next_cursor: query.get('cursor') ? 'far' : 'near' }
+    });
+    const list = new RunListModel(page.manager, { text: 'old' });
+    await settled(() => !list.loading);
+    expect(list.items.map(run => run.id)).toEqual(['old']);
+  });
+
   it('says what went wrong and keeps what it has', async () => {
     let fail = false;
     const page = await makePage({

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.core.clock import ManualClock, instant, iso, micros, parse_iso
-from headrace.core.ids import is_id, new_id
+from headrace.core.ids import first_id, is_id, new_id
 
 
 def test_a_hundred_thousand_ids_of_one_process_are_distinct_and_in_order() -> None:
@@ -23,6 +23,12 @@ def test_a_hundred_thousand_ids_of_one_process_are_distinct_and_in_order() -> No
 def test_an_id_is_a_uuid_of_version_7() -> None:
     assert UUID(new_id()).version == 7
     assert is_id(new_id())
+
+
+def test_ids_lie_between_the_first_ones_of_the_instants_around_them() -> None:
+    begin = micros(datetime.now(timezone.utc))
+    made = new_id()
+    assert first_id(begin - 1_000) < made < first_id(begin + 60_000_000)
 
 
 @pytest.mark.parametrize("text", ["", "abc", None, 7, "../../etc/passwd", new_id() + "x", new_id().upper()])

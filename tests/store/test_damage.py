@@ -158,10 +158,12 @@ def test_where_one_disk_is_full_the_journal_goes_to_the_other(
 def test_a_damaged_row_hides_no_other_and_is_never_started(store: Store) -> None:
     good, bad = (store.runs.create(make_run(details={"launch": {}})) for _ in range(2))
     with store.database.write() as connection:
-        connection.execute(text("UPDATE runs SET parameters = '{half' WHERE id = :id"), {"id": bad.id})
+        damage = "UPDATE runs SET parameters = '{half', kind = 'f4ow', state_type = 'RUNN' WHERE id = :id"
+        connection.execute(text(damage), {"id": bad.id})
     runs = {run.id: run for run in store.runs.page()[0]}
     assert set(runs) == {good.id, bad.id}
-    assert runs[bad.id].details[DAMAGED] == ["parameters"]
+    assert runs[bad.id].details[DAMAGED] == ["kind", "parameters", "state_type"]
+    assert runs[bad.id].is_final
     assert DAMAGED not in runs[good.id].details
     with pytest.raises(Conflict):
         run_again(runs[bad.id], now=1)

@@ -18,9 +18,10 @@ from sqlalchemy import inspect
 
 from headrace.core.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
 from headrace.core.settings import find_store
+from headrace.core.states import StateType
 from headrace.store import Store, schema
 from headrace.store.database import Database
-from headrace.store.upgrade import _migrate, backup, backup_daily, ensure_schema, schema_revision
+from headrace.store.upgrade import _migrate, backup, backup_daily, ensure_schema, schema_revision, statements
 
 from .conftest import make_run
 
@@ -90,6 +91,61 @@ def test_a_store_one_revision_newer_is_still_written(sqlite_url: str, data_dir: 
     store = Store(find_store(sqlite_url))
     assert store.schema == newer
     store.close()
+
+
+PREVIOUS = f"{int(schema.SCHEMA_REVISION) - 1:04d}"
+
+
+def test_a_recorder_one_revision_older_still_writes(
+    database_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(find_store(database_url)).close()
+    monkeypatch.setattr("headrace.store.upgrade.SCHEMA_REVISION", PREVIOUS)
+    store = Store(find_store(database_url))
+    assert store.schema == schema.SCHEMA_REVISION
+    run = store.runs.create(make_run())
+    store.recorder.log(run.id, run.id, 1, 20, "print", "line")
+    store.recorder.flush()
+    store.runs.advance(run.id, StateType.FAILED, "Failed", attempt=1)
+    assert store.runs.get(run.id).state_name == "Failed"
+    assert store.logs.count(run.id) == 1
+    store.close()
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
+def test_the_newest_revision_takes_nothing_from_those_who_write_by_the_one_before(
+    database_url: str, data_dir: Path
+) -> None:
+    """Every column is still there; new ones may be left out; nothing that was allowed twice is now unique."""
+    database = Database(find_store(database_url))
+    with database.write() as connection:
+        for number in range(1, int(schema.SCHEMA_REVISION)):
+            for statement in statements(f"sql/{number:04d}.{database.dialect}.sql"):
+                connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{PREVIOUS}')")
+    before = needs(database)
+    assert ensure_schema(database, upgrade=True) == schema.SCHEMA_REVISION
+    after = needs(database)
+    for table, (columns, required, unique) in before.items():
+        assert columns <= after[table][0], table
+        assert required == after[table][1], table
+        assert unique == after[table][2], table
+    database.close()
+
+
+def needs(database: Database) -> dict[str, tuple[set[str], set[str], set[tuple[str, ...]]]]:
+    """Return each table's columns, those of them that a writer must name, and what must be unique."""
+    with database.read() as connection:
+        seen = inspect(connection)
+        return {
+            table: (
+                {c["name"] for c in seen.get_columns(table)},
+                {c["name"] for c in seen.get_columns(table) if not c["nullable"] and c["default"] is None},
+                {tuple(map(str, i["column_names"])) for i in seen.get_indexes(table) if i["unique"]},
+            )
+            for table in seen.get_table_names()
+        }
 
 
 @pytest.mark.parametrize("damage", ["emptied", "removed"])

@@ -139,7 +139,7 @@ def lanes() -> list[Lane]:
         types_lane(),
         pytest_lane("house", 30, "test_house"),
         pytest_lane("core", 65, "core", "cli"),
-        pytest_lane("store", 75, "store", "contract"),
+        pytest_lane("store", 85, "store", "contract"),
         pytest_lane("kernel_magic", 210, "kernel_magic"),
         pytest_lane("server", 110, "server", plugins=jupyter),
         pytest_lane("acceptance", 335, "acceptance", "binder"),
