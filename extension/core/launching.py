@@ -216,7 +216,8 @@ def fill_tokens(run: Run, defaults: Mapping[str, Any], given: Mapping[str, Any],
     templated = [n for n, v in defaults.items() if n not in given and isinstance(v, str) and ("{" in v or "}" in v)]
     output = launch.get("output_path")
     if not templated and not (isinstance(output, str) and "{" in output):
-        return replace(run, parameters={**defaults, **given})
+        parameters = {**defaults, **given}
+        return run if parameters == run.parameters else replace(run, parameters=parameters)
     facts = token_facts(run, zone)
     filled = resolve_values({n: v for n, v in defaults.items() if n not in given}, facts)
     parameters = {**{n: json_safe(v) for n, v in filled.items()}, **given}

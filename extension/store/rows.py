@@ -10,15 +10,17 @@ from headrace.core.events import Event
 from headrace.core.runs import DAMAGED, JSON_COLUMNS, RUN_COLUMNS, Run, RunKind
 from headrace.core.states import StateType
 
+#: `json.dumps` would make an encoder for each value.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _EMPTY: dict[str, Any] = {"tags": "[]", "parameters": "{}", "details": "{}"}
 
 
 def dumps(value: Any) -> str:
     """Return JSON text; NaN and what JSON lacks become text, so that it is always valid."""
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _encode(value)
     except (TypeError, ValueError):
-        return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _encode(_plain(value))
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
@@ -44,10 +46,10 @@ def json_column(name: str, value: Any) -> str | None:
 
 def run_row(values: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return a row of `runs` in RUN_COLUMNS' order from column values; absent ones take their default."""
-    get = values.get
-    return tuple(
-        json_column(name, get(name)) if name in JSON_COLUMNS else get(name, _DEFAULTS[name]) for name in RUN_COLUMNS
-    )
+    row = list(map(values.get, RUN_COLUMNS, _DEFAULTS.values()))
+    for place, name in _JSON_PLACES:
+        row[place] = json_column(name, row[place])
+    return tuple(row)
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -62,6 +64,7 @@ _DEFAULTS: dict[str, Any] = {
     "priority": 0,
     "kind": "flow",
 }
+_JSON_PLACES = [(place, name) for place, name in enumerate(RUN_COLUMNS) if name in JSON_COLUMNS]
 
 
 def run_values(run: Run) -> dict[str, Any]:

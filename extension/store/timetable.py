@@ -45,11 +45,6 @@ _LOOK_BACK = 400 * 86_400_000_000
 _CACHED = 4096
 
 
-@lru_cache(maxsize=_CACHED)
-def _schedule(key: tuple[tuple[str, Any], ...]) -> Schedule:
-    return from_wire(dict(key))
-
-
 def schedule_of(row: ScheduleRow) -> Schedule:
     """Return what a row says.
 
@@ -58,14 +53,32 @@ def schedule_of(row: ScheduleRow) -> Schedule:
     InvalidSchedule
         It cannot be: written by hand, or its time zone is no longer known here.
     """
-    data: dict[str, Any] = {key: getattr(row, key) for key in SCHEDULE_KEYS if key not in ("kind", "day_or")}
-    for key in ("anchor_at", "at"):
-        if data[key] is not None:
-            data[key] = instant(data[key])
-    if row.kind == "cron" and not row.day_or:
-        data["day_or"] = False
     find_zone(row.timezone)
-    return _schedule(tuple(sorted((key, value) for key, value in data.items() if value is not None)))
+    day_or = False if row.kind == "cron" and not row.day_or else None
+    return _schedule(row.cron, day_or, row.interval_seconds, row.anchor_at, row.rrule, row.at, row.timezone)
+
+
+@lru_cache(maxsize=_CACHED)
+def _schedule(
+    cron: str | None,
+    day_or: bool | None,
+    interval_seconds: float | None,
+    anchor_at: int | None,
+    rrule: str | None,
+    at: int | None,
+    timezone: str,
+) -> Schedule:
+    return from_wire(
+        {
+            "cron": cron,
+            "day_or": day_or,
+            "interval_seconds": interval_seconds,
+            "anchor_at": None if anchor_at is None else instant(anchor_at),
+            "rrule": rrule,
+            "at": None if at is None else instant(at),
+            "timezone": timezone,
+        }
+    )
 
 
 def row_fields(data: Mapping[str, Any]) -> dict[str, Any]:
