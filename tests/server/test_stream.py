@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+from jupyter_server.serverapp import ServerApp
 from server_help import Api, record
 
 from headrace.core.states import StateType
@@ -113,6 +114,60 @@ async def test_a_client_that_was_away_gets_what_it_missed_and_nothing_twice(list
     assert [run["id"] for run in changes["runs"]] == [later]
     assert first != missed
     assert hello["seq"] < seen
+
+
+async def test_a_page_that_is_loaded_fifty_times_misses_nothing_sees_nothing_twice_and_starts_one_run(
+    listen: Any, api: Api, services: Services, write_notebook: Any
+) -> None:
+    """Sockets are dropped in the middle, and each page sends the same request again (T-22, F-48, F-49)."""
+    write_notebook("r.ipynb")
+    stream = await listen()
+    seq, told, made = (await stream.next("hello"))["seq"], [], []
+    for page in range(50):
+        made += [record(services, name=f"{page}-{n}") for n in range(3)]
+        code, answer = await api("POST", "/runs", {"notebook": "r.ipynb"}, headers={"Idempotency-Key": "one-click"})
+        assert code == (201 if page == 0 else 200)
+        again = await listen(since=seq)
+        while page == 49 and not set(made) <= {*told, *(run["id"] for m in again.seen for run in m.get("runs", []))}:
+            await again.next("changes", key="runs")
+        if page < 49:
+            await again.next("changes", key="runs")
+        told += [run["id"] for message in again.seen for run in message.get("runs", [])]
+        seq = again.seen[-1]["seq"]
+        again.socket.stream.close() if page % 2 else again.socket.close()
+    assert sorted(told) == sorted([*made, answer["run"]["id"]])
+    assert len(services.store.runs.page(limit=200)[0]) == 151
+
+
+async def test_a_client_that_does_not_read_begins_anew_and_holds_up_nobody(
+    listen: Any, jp_serverapp: ServerApp, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = jp_serverapp.extension_manager.extension_points["headrace"].app.hub
+    monkeypatch.setattr("headrace.server.stream.BACKLOG", 2)
+    slow = await listen()
+    await slow.next("hello")
+    (handler,) = hub._clients
+    reads = asyncio.Event()
+    write = handler._write
+
+    async def stuck(message: dict[str, Any]) -> None:
+        await reads.wait()
+        await write(message)
+
+    monkeypatch.setattr(handler, "_write", stuck)
+    other = await listen()
+    await other.next("hello")
+    for _ in range(6):
+        last = record(services)
+        while last not in {run["id"] for run in (await other.next("changes", key="runs"))["runs"]}:
+            pass
+    assert handler._queue.qsize() <= 2
+    reads.set()
+    # It loads its lists again, and is told what comes after what it has heard of.
+    await slow.next("reset")
+    later = record(services)
+    while later not in {run["id"] for run in (await slow.next("changes", key="runs"))["runs"]}:
+        pass
 
 
 async def test_a_sequence_from_another_store_means_begin_anew(listen: Any, services: Services) -> None:
