@@ -1,4 +1,7 @@
-/** The commands, for menus, toolbars, palette and launcher. None acts without a dialog between (reliability.md S-34). */
+/**
+ * The commands, for menus, toolbars, palette and launcher. None of these acts without a dialog between, and none of ours is
+ * taken from a notebook's markup (reliability.md S-34).
+ */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
@@ -42,8 +45,18 @@ function isPlace(value: unknown): value is Place {
   return typeof value === 'object' && value !== null && typeof (value as { page?: unknown }).page === 'string';
 }
 
+/** Lab lets buttons in notebooks and outputs, untrusted ones too, carry any command (CommandLinker): ours do nothing there. */
+function refuseMarkup(event: Event): void {
+  const target = event.target instanceof Element ? event.target : null;
+  if (target?.closest('[data-commandlinker-command^="headrace:"]')) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}
+
 export function addCommands({ app, host, trans, notebooks, files, showSidebar, showFlow }: IParts): void {
   const { commands } = app;
+  document.addEventListener('click', refuseMarkup, true);
 
   /** The notebook meant: the argument's, the one chosen in the file browser, the one in front. */
   const pathOf = (args: Record<string, unknown>): string | null => {

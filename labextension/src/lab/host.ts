@@ -9,6 +9,7 @@ import { clean } from '../pure/ansi';
 import { renderPlain } from '../view/plainoutput';
 import type { IDialogRequest, IHost, IQuestion, IServices, ITranslator, NoticeKind, Place } from '../tokens';
 import type { NotebookOutput } from '../wire/words';
+import { nearby } from './nearby';
 import { revealCell } from './notebooks';
 import type { Panels } from './panels';
 
@@ -18,10 +19,13 @@ export class LabHost implements IHost {
   constructor(
     private readonly app: JupyterFrontEnd,
     readonly trans: ITranslator,
-    private readonly rendermime: IRenderMimeRegistry | null,
+    rendermime: IRenderMimeRegistry | null,
     private readonly notebooks: INotebookTracker | null
-  ) {}
+  ) {
+    this.rendermime = rendermime?.clone({ sanitizer: nearby(rendermime.sanitizer) }) ?? null;
+  }
 
+  private readonly rendermime: IRenderMimeRegistry | null;
   readonly inLab = true;
   /** Set by the plugin, which makes them all. */
   panels: Panels | null = null;
@@ -79,6 +83,9 @@ export class LabHost implements IHost {
     }
     const { MimeModel } = await import('@jupyterlab/rendermime');
     const { Widget } = await import('@lumino/widgets');
+    if (!element.isConnected) {
+      return () => undefined;
+    }
     const renderer = this.rendermime.createRenderer(type);
     Widget.attach(renderer, element);
     try {
@@ -89,7 +96,17 @@ export class LabHost implements IHost {
       renderer.dispose();
       renderPlain(output, element);
     }
-    return () => renderer.dispose();
+    return () => {
+      // Lumino lets go of what is on the page only, and the view may have gone while this was drawn.
+      if (!element.isConnected) {
+        element.hidden = true;
+        document.body.append(element);
+        renderer.dispose();
+        element.remove();
+      } else {
+        renderer.dispose();
+      }
+    };
   }
 }
 
