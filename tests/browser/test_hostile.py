@@ -31,7 +31,13 @@ ALIVE = """() => [...document.querySelectorAll('.hr-root, .hr-main, .hr-sidebar,
 WORDS = ("name", "definition", "definition_key", "pool", "notebook_path", "kernel_id")
 TABS = ("Graph", "Timeline", "Logs", "Outputs", "Results & artifacts", "Parameters", "Attempts", "Details")
 #: How the browser says that it let nothing run or be fetched, and that a picture is none, or is not there.
-REFUSED = ("sandboxed", "Content Security Policy", "Unsafe attempt to load URL", "ERR_INVALID_URL", "Failed to load resource")
+REFUSED = (
+    "sandboxed",
+    "Content Security Policy",
+    "Unsafe attempt to load URL",
+    "ERR_INVALID_URL",
+    "Failed to load resource",
+)
 DISPLAYS = ("text/html", "image/svg+xml", "text/markdown", "text/plain", "image/png", "application/json")
 
 
