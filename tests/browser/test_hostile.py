@@ -148,7 +148,7 @@ def test_the_page_alone_shows_every_word_as_a_word(lab: Lab, hostile: Hostile, p
     show(f"#/runs/{hostile.root}", ".hr-runview")
     for name in TABS:
         see_tab(page, page.locator(".hr-runview"), name)
-    for node in hostile.nodes[::8]:
+    for node in hostile.nodes[::16]:
         show("#/workers", ".hr-main")
         show(f"#/runs/{hostile.root}?tab=graph&node={node}", ".hr-nodepanel h2")
         for name in ("Log", "Source", "Outputs", "Details"):

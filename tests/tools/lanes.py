@@ -141,9 +141,9 @@ def lanes() -> list[Lane]:
         pytest_lane("core", 65, "core", "cli"),
         pytest_lane("store", 85, "store", "contract"),
         pytest_lane("kernel_magic", 210, "kernel_magic"),
-        pytest_lane("server", 120, "server", plugins=jupyter),
+        pytest_lane("server", 110, "server", plugins=jupyter),
         pytest_lane("acceptance", 335, "acceptance", "binder"),
         pytest_lane("install", 110, "install"),
         front_lane(),
-        pytest_lane("browser", 232, "browser", plugins=(), needs=("chromium",), alone=True),
+        pytest_lane("browser", 220, "browser", plugins=(), needs=("chromium",), alone=True),
     ]
