@@ -18,6 +18,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from headrace.core.errors import InvalidName, InvalidOption
@@ -251,13 +252,14 @@ def _unknown(option: str, where: str) -> InvalidOption:
     return InvalidOption(f"{where} has no option {_dashed(option)}.{hint}", field=option)
 
 
+@lru_cache(maxsize=500)
 def parse_line(line: str, *, kind: str = "task") -> CellOptions:
     """Return the options of a magic line.
 
     Parameters
     ----------
     line : str
-        What stands after `%%task`.
+        What stands after `%%task`. IPython transforms a cell several times, so the same line is read once.
     kind : str, default "task"
         "task" or "flow", for messages.
 

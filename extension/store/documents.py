@@ -106,6 +106,15 @@ class Documents:
         """Return a person's newest document that a kernel belongs to, None if there is none."""
         return self._first(sa.and_(t.documents.c.kernel_id == kernel_id, t.documents.c.owner == owner))
 
+    def source_of_kernel(self, kernel_id: str, *, owner: str) -> tuple[str, str] | None:
+        """Return the id and the source of what `of_kernel` finds, without its cells: it is asked before each cell."""
+        query = self._db.sql(
+            "SELECT id, source FROM documents WHERE kernel_id = ? AND owner = ? ORDER BY updated_at DESC LIMIT 1"
+        )
+        with self._db.read() as connection:
+            row = connection.exec_driver_sql(query, (kernel_id, owner)).first()
+        return None if row is None else (row.id, row.source)
+
     def identify(self, path: str, cell_ids: Sequence[str], *, owner: str = "") -> Document | None:
         """Return the document that a notebook file is: the same cells at this path, or at a path that has no file any more.
 

@@ -349,22 +349,21 @@ class CellAttempt:
         return state
 
     def _keep_outputs(self, outputs: CellOutputs) -> None:
-        """Keep what was shown with the run, unless a runner that executes the notebook does so."""
+        """Keep what was shown with the run, unless a runner that executes the notebook does so; commit the run's end."""
         from headrace.kernel_magic.engine.session import session
 
         found = outputs.finish()
-        run = self._run or self._keeper.run
-        if self._handed or run is None:
-            return
-        self.run_id = run.id
         recorder = session().recorder
-        now = SYSTEM_CLOCK.now_us()
-        for position, output in enumerate(found):
-            recorder.output(run.id, run.root_id, position, now, output)
+        run = self._run or self._keeper.run
+        if run is not None and not self._handed:
+            self.run_id = run.id
+            now = SYSTEM_CLOCK.now_us()
+            for position, output in enumerate(found):
+                recorder.output(run.id, run.root_id, position, now, output)
         try:
             recorder.flush()
         except StoreError as error:
-            logging.getLogger("headrace.cells").warning("the cell's outputs are not recorded: %s", error)
+            logging.getLogger("headrace.cells").warning("the cell's end and outputs are not recorded: %s", error)
 
 
 def _is_async(nodelist: list[ast.stmt], cell_name: str, compiler: Any) -> bool:

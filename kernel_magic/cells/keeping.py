@@ -170,7 +170,6 @@ class CellKeeper:
             notebook_path=self._session.notebook_path or None,
             expiration_seconds=options.cache_expiration,
         )
-        record["preview"] = ", ".join(values.names) or "no variables"
         if "error" not in record and int(record.get("size_bytes") or 0) > LAZY_BYTES:
             self._keep_digests(run, values, decision.key)
         if "error" in record:
@@ -214,16 +213,22 @@ class CellKeeper:
         return found
 
 
+class _Ready(CachePolicy):
+    """The parts of a key that are known already."""
+
+    def key_parts(self, context: KeyContext) -> dict[str, str]:
+        return dict(context.source or {})
+
+
+_READY = _Ready(frozenset({"INPUTS"}))
+
+
 def find(shelf: Shelf, key: str, parts: Mapping[str, str], *, refresh: bool = False) -> CacheDecision:
     """Look stored outputs of a cell up by the parts of their key."""
     from headrace.kernel_magic.results import cache
 
-    class Ready(CachePolicy):
-        def key_parts(self, _context: KeyContext) -> dict[str, str]:
-            return dict(parts)
-
-    context = KeyContext(definition_key=key, inputs={}, flow_parameters={})
-    return cache.lookup(shelf, Ready(frozenset({"INPUTS"})), context, refresh=refresh)
+    context = KeyContext(definition_key=key, inputs={}, flow_parameters={}, source=parts)
+    return cache.lookup(shelf, _READY, context, refresh=refresh)
 
 
 def find_large(store: Any, key: str) -> tuple[Any, CellValues] | None:

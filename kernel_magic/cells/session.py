@@ -99,6 +99,7 @@ class CellSession:
         #: The document's cells by the ids of the graph that was built last.
         self.cells_by_id: dict[str, Cell] = {}
         self._analysed: dict[str, CellFlow] = {}
+        self._plain: dict[str, str] = {}
         self._digests: dict[str, tuple[int, str]] = {}
         #: cell key → when the run under way began, µs.
         self.running: dict[str, int] = {}
@@ -203,8 +204,13 @@ class CellSession:
         return flow
 
     def plain_python(self, source: str) -> str:
-        """Return a cell as plain Python: IPython's syntax becomes calls."""
-        return str(self.shell.input_transformer_manager.transform_cell(source))
+        """Return a cell as plain Python: IPython's syntax becomes calls; the same source is looked at once."""
+        plain = self._plain.get(source)
+        if plain is None:
+            if len(self._plain) > 2000:
+                self._plain.clear()
+            plain = self._plain[source] = str(self.shell.input_transformer_manager.transform_cell(source))
+        return plain
 
     @contextmanager
     def listening(self, outputs: CellOutputs) -> Iterator[None]:
@@ -244,9 +250,9 @@ class CellSession:
         if here.store is None or not path:
             return ""
         documents = here.store.documents
-        open_one = documents.of_kernel(self.kernel_id, owner=here.owner) if self.kernel_id else None
-        if open_one is not None and open_one.source == "panel":
-            return str(open_one.id)
+        open_one = documents.source_of_kernel(self.kernel_id, owner=here.owner) if self.kernel_id else None
+        if open_one is not None and open_one[1] == "panel":
+            return str(open_one[0])
         if self._found is not None and self._found[0] == path:
             return self._found[1]
         cells = read_file(path) or []
@@ -308,16 +314,15 @@ class CellSession:
         from headrace.kernel_magic.cells.files import marks
         from headrace.kernel_magic.cells.modules import current_marks, imported_marks
 
-        constants = {
-            name: str(v)
-            for name, v in self.shell.user_ns.items()
-            if isinstance(v, str | PurePath) and not name.startswith("_")
-        }
         paths = list(flow.file_reads)
-        for template in flow.path_templates:
-            path = resolve_path(template, constants)
-            if path is not None:
-                paths.append(path)
+        if flow.path_templates:
+            constants = {
+                name: str(v)
+                for name, v in self.shell.user_ns.items()
+                if isinstance(v, str | PurePath) and not name.startswith("_")
+            }
+            resolved = (resolve_path(template, constants) for template in flow.path_templates)
+            paths += [path for path in resolved if path is not None]
         modules = self.own_modules(flow)
         found = imported_marks(modules) if as_imported else current_marks(modules)
         return found | marks(paths, options.reads if options is not None else ())

@@ -43,6 +43,10 @@ class CellValues:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     made_at: int = 0
 
+    def __repr__(self) -> str:
+        # Shown with the run: the values' own texts may be long, and long in the making.
+        return ", ".join(self.names) or "no variables"
+
 
 def definitions_of(python: str) -> tuple[str, frozenset[str]]:
     """Return the top-level definitions and imports of a cell: their source, and the names that they bind.

@@ -60,9 +60,10 @@ def finish(run: LiveRun, outcome: Outcome) -> None:
 
 
 def commit(run: LiveRun) -> None:
-    """Have a flow's terminal state on disk before its call returns."""
+    """Have a flow's terminal state on disk before its call returns; a cell's goes there with what it has shown."""
     if run.kind in _COMMITTED:
-        flush(run)
+        if run.kind != "cell":
+            flush(run)
         _tell_watchers(run, False)
 
 

@@ -19,6 +19,8 @@ def test_a_document_keeps_its_identity_and_its_revision_grows(store: Store) -> N
     assert again.id == first.id
     assert store.documents.at_path("/n.ipynb", owner="") == again
     assert store.documents.of_kernel("k", owner="") == again
+    assert store.documents.source_of_kernel("k", owner="") == (again.id, again.source)
+    assert store.documents.source_of_kernel("other", owner="") is None
     assert store.documents.find(first.id) == again
 
 
@@ -76,6 +78,7 @@ def test_one_path_of_two_persons_is_two_documents(store: Store) -> None:
     assert mine.id != other.id
     assert store.documents.at_path(path, owner="ada") == mine
     assert store.documents.of_kernel("k", owner="ada") == mine
+    assert store.documents.source_of_kernel("k", owner="ada") == (mine.id, mine.source)
     with pytest.raises(Conflict):
         store.documents.save(Document(id=mine.id, path=path, owner="mallory", cells=theirs), force=True)
     assert store.documents.find(mine.id) == mine
