@@ -63,14 +63,17 @@ class Scheduler:
             while not self._stop.is_set():
                 try:
                     self.tick()
+                    self.is_alive = True
                     self._wait()
                 except StoreError as error:
+                    self.is_alive = False
                     # The slots stay where they are and fire once the store answers (F-14); said once a minute.
                     if self._clock.monotonic() - said > 60:
                         said = self._clock.monotonic()
                         log.warning("schedules wait for the store: %s", one_line(error))
                     self._stop.wait(0.5)
                 except Exception:
+                    self.is_alive = False
                     log.exception("the scheduler goes on after a fault of its own")
                     self._stop.wait(1.0)
         finally:

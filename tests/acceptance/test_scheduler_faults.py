@@ -1,4 +1,4 @@
-"""What jupyter-scheduler 2.12 gets wrong (notebooks.md, 2.5), done right by two real servers on one store.
+"""Faults that a scheduler of notebooks can have (notebooks.md, 2.5), absent with two real servers on one store.
 
 The faults that need no process are held elsewhere: docs/developer/reliability.md names the test of each.
 """
@@ -13,9 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
+from server_process import Server, of_kind, ours, wait_for
+
 from notebooks import code
 from notebooks import write as write_notebook
-from server_process import Server, of_kind, ours, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.kernel]
 #: A pool without workers: its runs are made and wait.

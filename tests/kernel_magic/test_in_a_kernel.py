@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from engine_help import Book, until
 
+from headrace import run_deployment
 from headrace.cli.main import run as headrace
 from headrace.core.states import StateType
 from headrace.store.reaping import reap
@@ -47,6 +50,10 @@ def second(value):
 @flow
 def pipeline(x: int):
     return second(first(x))
+
+@flow
+def quick(x: int):
+    return helper(x)
 
 @flow(on_cancellation=[lambda _flow, run, _state: (HERE / f"hook-{run.state_name}").touch()])
 def sleepy():
@@ -157,3 +164,32 @@ def test_flows_of_a_kernel_are_cancelled_interrupted_killed_and_continued(
     other.run("def helper(x):\n    return x")
     assert other.run(f"pipeline.resume({crashed.id!r})") == "6", "another source is another result"
     assert (data_dir / "first.txt").read_text() == "ran\nran\n"
+
+
+def test_a_kernel_that_is_restarted_under_a_cell_task_crashes_its_run_and_the_cell_runs_anew(
+    book: Book, kernel: Callable[[], Kernel]
+) -> None:
+    one = kernel()
+    one.run("%load_ext headrace")
+    one.start("%%task slow\nimport time\ntime.sleep(60)")
+    until(lambda: running(book, "slow"), 60)
+    one.manager.restart_kernel(now=True)
+    until(lambda: reap(book.store) or book.one("slow").is_final, 60)
+    assert book.one("slow").state_name == "Crashed"
+    one.client.wait_for_ready(timeout=60)
+    one.run("%load_ext headrace")
+    one.run("%%task slow\nx = 1")
+    until(lambda: len(book.of("slow")) == 2 and book.of("slow")[-1].is_final, 60)
+    assert [run.state_name for run in book.of("slow")] == ["Crashed", "Completed"]
+
+
+def test_a_flow_is_served_from_a_cell_whose_loop_runs(book: Book, kernel: Callable[[], Kernel]) -> None:
+    one = kernel()
+    one.run("import headrace\nplan = quick.to_deployment('served', interval=3600, parameters={'x': 5})")
+    assert one.run("len(headrace.serve(plan, worker=False))") == "1"
+    assert book.store.schedules.next_due() is not None
+    one.close()
+    run = run_deployment("served", timeout=0)
+    done = subprocess.run([sys.executable, "-m", "headrace.kernel_magic.process", run.id], timeout=120)
+    assert done.returncode == 0
+    assert book.store.runs.get(run.id).result["preview"] == 15  # type: ignore[index]

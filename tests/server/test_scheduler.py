@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from headrace.core.clock import ManualClock
 from headrace.core.deployments import Deployment, ScheduleRow
@@ -279,3 +280,28 @@ def test_a_running_scheduler_wakes_for_a_schedule_that_another_process_made(sqli
         thread.join()
         ours.close()
         theirs.close()
+
+
+def test_a_scheduler_that_cannot_work_does_not_say_that_it_does_and_goes_on_once_it_can(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = threading.Event()
+    broken.set()
+    scheduler = Scheduler(store)
+    working = scheduler.tick
+
+    def tick() -> list[Run]:
+        if broken.is_set():
+            raise RuntimeError("odd")
+        return working()
+
+    monkeypatch.setattr(scheduler, "tick", tick)
+    thread = threading.Thread(target=scheduler.run)
+    thread.start()
+    try:
+        wait_until(lambda: not scheduler.is_alive, seconds=30)
+        broken.clear()
+        wait_until(lambda: scheduler.is_alive, seconds=30)
+    finally:
+        scheduler.stop()
+        thread.join()
