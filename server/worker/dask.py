@@ -20,23 +20,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.core import settings
 from headrace.core.addresses import check_cluster, is_this_machine
-from headrace.core.errors import MissingDependency, UsageError
+from headrace.core.errors import MissingDependency, StoreError, UsageError
 from headrace.core.runs import Run
 from headrace.server.worker import command, facts
 from headrace.server.worker.environment import ATTEMPT, ATTEMPT_DIR, RUN_ID, store_variables
-
-if TYPE_CHECKING:
-    from headrace.store import Store
+from headrace.store import Store, get_store
 
 #: How often the process on the cluster and the wish to stop it are looked at, seconds.
 LOOK_SECONDS = 0.1
 #: Lines that are still on their way when a run has ended are waited for so long, seconds.
 LINES_SECONDS = 5.0
+#: How often the store is asked whether the run has ended, seconds.
+OVER_LOOK_SECONDS = 2.0
+#: So long after that the cluster may say so itself, seconds.
+OVER_SECONDS = 6.0
 #: What is sent along of an attempt's folder at most, bytes.
 FILES_BYTES = 64 * 1024 * 1024
 JOB = "dask.json"
@@ -232,18 +234,61 @@ def main(arguments: list[str] | None = None) -> int:
         client.subscribe_topic(job["key"], on_line)
         files = files_of(Path(job["folder"]))
         future = client.submit(execute, job, files, key=job["key"], pure=False, retries=0)
+        unheard: list[int] = []
+
+        def pass_on(number: int) -> None:
+            if not any(client.run(send_signal, job["key"], number).values()):
+                unheard.append(number)
+
+        over = _Over(job)
         while not future.done():
             while wanted:
-                asked = wanted.pop(0)
-                if not any(client.run(send_signal, job["key"], asked).values()):
-                    future.cancel()
-                    return 128 + asked
+                # A worker of the cluster that is frozen never answers; nothing else may wait for it.
+                threading.Thread(target=pass_on, args=(wanted.pop(0),), daemon=True).start()
+            if unheard:
+                future.cancel()
+                return 128 + unheard[0]
+            if over.is_certain():
+                return over.code
             time.sleep(LOOK_SECONDS)
         done: dict[str, int] = future.result()
         deadline = time.monotonic() + LINES_SECONDS
         while came < done["lines"] and time.monotonic() < deadline:
             time.sleep(0.02)
     return done["code"] if done["code"] >= 0 else 128 - done["code"]
+
+
+class _Over:
+    """Looks whether the store says that an attempt is over of which the cluster does not: its worker is lost or frozen.
+
+    Parameters
+    ----------
+    job : mapping
+    """
+
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        environment = job["environment"]
+        self._run_id, self._attempt = environment[RUN_ID], int(environment[ATTEMPT])
+        self._looked = self._since = 0.0
+        #: The exit code that says so.
+        self.code = 0
+
+    def is_certain(self) -> bool:
+        """Return whether it has been over for so long that no word of the cluster is to be waited for."""
+        now = time.monotonic()
+        if now - self._looked < OVER_LOOK_SECONDS:
+            return False
+        self._looked = now
+        try:
+            run = get_store().runs.find(self._run_id)
+        except StoreError:
+            return False
+        if run is not None and run.attempt == self._attempt and not run.is_final:
+            self._since = 0.0
+            return False
+        self.code = 0 if run is not None and run.is_final else command.SUPERSEDED
+        self._since = self._since or now
+        return now - self._since >= OVER_SECONDS
 
 
 if __name__ == "__main__":
