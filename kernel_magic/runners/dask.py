@@ -7,8 +7,10 @@ attempt as CRASHED: Dask's own re-runs are kept from running a body twice.
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from headrace.core.addresses import check_cluster
@@ -20,6 +22,8 @@ from headrace.kernel_magic.runners.relay import Gate
 
 #: A cluster has so long to take a connection, seconds.
 CONNECT_SECONDS = 60.0
+#: A worker of a cluster that we start is lost when nothing was heard of it for so long, seconds (reliability.md, F-39).
+FROZEN_SECONDS = 45.0
 
 
 def _distributed() -> Any:
@@ -131,7 +135,9 @@ class DaskRunner(ClusterRunner):
             module, _, name = kind.replace(":", ".").rpartition(".")
             kind = getattr(import_module(module), name)
         kwargs = dict(self._asked.cluster_kwargs)
-        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        ttl = f"{FROZEN_SECONDS:g}s"
+        settings = {"distributed.scheduler.allowed-failures": 0, "distributed.scheduler.worker-ttl": ttl}
+        with dask.config.set(settings), _variable("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", ttl):
             if kind is None:
                 # Subprocesses, not LocalCluster: multiprocessing would import a script's `__main__` again.
                 from distributed.deploy.subprocess import SubprocessCluster
@@ -227,6 +233,18 @@ def _answered(number: str, answer: bytes) -> None:
     asked = _asked.pop(number)
     asked.answer = answer
     asked.answered.set()
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable for the processes that are started meanwhile, where the person has not set it."""
+    before = os.environ.get(name)
+    os.environ.setdefault(name, value)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
 
 
 def _allowed_failures(dask_scheduler: Any = None) -> int:

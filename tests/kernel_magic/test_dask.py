@@ -134,6 +134,27 @@ def test_a_lost_worker_is_a_retry_or_a_crash_and_no_body_runs_twice_in_one_attem
     assert states == ["Pending", "Submitted", "Running", "AwaitingRetry", "Submitted", "Retrying", "Completed"]
 
 
+@task(retries=1)
+def freeze_once(mark: Path) -> int:
+    with mark.open("a") as file:
+        file.write("ran\n")
+    if mark.read_text().count("ran") == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return mark.read_text().count("ran")
+
+
+def test_a_frozen_worker_is_a_lost_worker(book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.kernel_magic.runners.dask.FROZEN_SECONDS", 5.0)
+
+    @flow(task_runner=DaskTaskRunner(n_workers=1))
+    def cold() -> int:
+        return freeze_once.submit(tmp_path / "mark").result(120)
+
+    assert cold() == 2
+    states = book.states(book.one("freeze_once"))
+    assert states == ["Pending", "Submitted", "Running", "AwaitingRetry", "Submitted", "Retrying", "Completed"]
+
+
 def test_a_script_without_a_main_guard_gets_a_cluster_of_its_own(book: Book, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
