@@ -8,10 +8,12 @@ heartbeats with the database's clock.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import socket
 import threading
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,9 +28,11 @@ except ImportError:  # Windows: owners are judged by heartbeat only
 #: After this long without a heartbeat an owner on another host is dead, seconds (DESIGN.md, "Liveness").
 REMOTE_DEATH_SECONDS = 45.0
 HEARTBEAT_SECONDS = 10.0
+#: An owner file that is younger may be of a process that has not locked it yet, seconds.
+_YOUNG_SECONDS = 60.0
 
 _lock = threading.Lock()
-_mine: tuple[int, str, int] | None = None
+_mine: tuple[int, str, int, Path] | None = None
 
 
 def _read(path: str) -> str:
@@ -67,10 +71,11 @@ def owner_id() -> str:
     with _lock:
         if _mine is None or _mine[0] != os.getpid():
             identity = f"{host_key()}.{os.getpid()}.{new_id()[-12:]}"
-            handle = os.open(_path(identity), os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
+            path = _path(identity)
+            handle = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
             if fcntl is not None:
                 fcntl.lockf(handle, fcntl.LOCK_EX)
-            _mine = (os.getpid(), identity, handle)
+            _mine = (os.getpid(), identity, handle, path)
     return _mine[1]
 
 
@@ -79,9 +84,24 @@ def release() -> None:
     global _mine
     with _lock:
         if _mine is not None and _mine[0] == os.getpid():
-            _path(_mine[1]).unlink(missing_ok=True)
+            _mine[3].unlink(missing_ok=True)
             os.close(_mine[2])
             _mine = None
+
+
+# Registered here, before the recorder's: what runs at exit runs in reverse, and the last records are written first.
+atexit.register(release)
+
+
+def sweep() -> None:
+    """Remove the owner files of processes that were killed and that nobody has asked for."""
+    for path in runtime_dir().glob(f"{host_key()}.*.owner"):
+        try:
+            # Files have the time of the machine, whatever clock a test hands in.
+            if time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
+                is_alive(path.stem)
+        except OSError:
+            continue
 
 
 def is_local(owner: str) -> bool:

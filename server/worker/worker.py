@@ -200,6 +200,7 @@ class Worker:
             changed = True
         if self._every("retain", RETAIN_SECONDS):
             retain(self.store)
+            liveness.sweep()
             backup_daily(self.store.database)
         if self._every("warm", 1.0):
             self._warm.tick()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import urllib.error
 import urllib.request
@@ -144,6 +145,24 @@ def test_sigterm_ends_the_server_within_seconds_and_leaves_the_worker(
     assert worker
     worker[0].terminate()
     worker[0].wait(timeout=60)
+
+
+def test_servers_that_were_stopped_leave_no_file_and_no_process(server: Server, root: Path, data_dir: Path) -> None:
+    write(root, "print(1)")
+
+    def serve_and_stop() -> set[str]:
+        ended(server, server.ask("POST", "/runs", {"notebook": "r.ipynb"})["run"]["id"])
+        wait_for(lambda: not of_kind(data_dir, "ipykernel") and not of_kind(data_dir, "headrace.server.runner"))
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(timeout=60)
+        assert not of_kind(data_dir, "server start")
+        folders = (data_dir, Path(os.environ["JUPYTER_RUNTIME_DIR"]), Path(os.environ["HEADRACE_RUNTIME_DIR"]))
+        kept = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return {str(path) for path in kept if "attempts" not in path.parts}
+
+    first = serve_and_stop()
+    server.start()
+    assert serve_and_stop() == first
 
 
 def test_the_same_double_click_makes_one_run(server: Server, root: Path) -> None:

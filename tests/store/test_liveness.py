@@ -61,5 +61,28 @@ def test_a_forked_child_has_an_owner_file_of_its_own(data_dir: Path) -> None:
     assert liveness.is_alive(child) is False
 
 
+def owner_files() -> set[str]:
+    return {path.stem for path in Path(os.environ["HEADRACE_RUNTIME_DIR"]).glob("*.owner")}
+
+
+def test_a_process_that_ends_takes_its_owner_file_along(data_dir: Path) -> None:
+    process, owner = start()
+    assert owner in owner_files()
+    process.communicate("")
+    assert owner not in owner_files()
+
+
+def test_files_of_the_killed_are_swept_and_no_others(data_dir: Path) -> None:
+    (living, alive), (_, killed), (_, young) = started = [start() for _ in range(3)]
+    for process, owner in started[1:]:
+        stop(process, signal.SIGKILL)
+        if owner == killed:
+            os.utime(Path(os.environ["HEADRACE_RUNTIME_DIR"]) / f"{owner}.owner", (0, 0))
+    os.utime(Path(os.environ["HEADRACE_RUNTIME_DIR"]) / f"{alive}.owner", (0, 0))
+    liveness.sweep()
+    assert {alive, killed, young} & owner_files() == {alive, young}
+    living.communicate("")
+
+
 def test_an_owner_of_another_host_is_judged_by_somebody_else(data_dir: Path) -> None:
     assert liveness.is_alive("000000000000.1.abc") is None

@@ -432,3 +432,17 @@ def test_a_deployments_kernel_is_the_one_it_was_made_with_whatever_this_worker_w
     gone = replace(run, details={"launch": {"kernel_name": "special", "kernel_spec": {"argv": ["/gone/python"]}}})
     with pytest.raises(NotFound, match="/gone/python"):
         command.build(store, gone)
+
+
+def test_a_worker_holds_nothing_of_the_runs_that_have_ended(store: Store) -> None:
+    def run_some(count: int) -> tuple[int, int]:
+        ids = [submit(store) for _ in range(count)]
+        for run_id in ids:
+            ended(store, run_id, 60)
+        wait_for(lambda: not worker.children)
+        return psutil.Process().num_fds(), threading.active_count()
+
+    with working(store, limit=4) as worker:
+        before = run_some(8)
+        assert run_some(24) == before
+        assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
