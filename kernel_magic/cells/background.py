@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class _Running:
     name: str
     writes: frozenset[str]
     reads: frozenset[str]
+    imports: frozenset[str]
     opaque: bool
     done: threading.Event
     thread: threading.Thread | None = None
@@ -54,7 +56,8 @@ class Background:
         """Run an attempt in a thread; its output goes where the cell's output goes."""
         writes = flow.binds | flow.mutates | flow.deletes if flow is not None else frozenset()
         reads = flow.reads if flow is not None else frozenset()
-        one = _Running(cell.name, writes, reads, bool(flow is None or flow.opaque), threading.Event())
+        imports = flow.imports if flow is not None else frozenset()
+        one = _Running(cell.name, writes, reads, imports, bool(flow is None or flow.opaque), threading.Event())
         context = contextvars.copy_context()
 
         def work() -> None:
@@ -92,7 +95,15 @@ class Background:
             return frozenset()
         touched = flow.binds | flow.mutates | flow.deletes
         shared = (one.writes & (flow.reads | touched)) | (one.reads & touched)
-        return shared or None
+        return frozenset(name for name in shared if not self._is_same_import(name, one, flow, touched)) or None
+
+    def _is_same_import(self, name: str, one: _Running, flow: CellFlow, touched: frozenset[str]) -> bool:
+        """Whether a name is a module already, and whichever of the two cells writes it only imports it again."""
+        module = self._session.shell.user_ns.get(name)
+        if not isinstance(module, ModuleType):
+            return False
+        imported = module.__name__
+        return (name not in one.writes or imported in one.imports) and (name not in touched or imported in flow.imports)
 
     def end_all(self, reason: str, seconds: float) -> None:
         """Cancel every background cell, and wait so long at most until they have ended: the kernel shuts down."""

@@ -23,6 +23,7 @@ from typing import Any
 from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.dataflow import CellFlow
 from headrace.kernel_magic.cells.frames import own_traceback
+from headrace.kernel_magic.cells.last_value import ends_quietly
 from headrace.kernel_magic.cells.values import CellValues, collect
 
 #: The last value of a cell travels back for `_` and `Out` up to this size, bytes.
@@ -149,9 +150,8 @@ def _compute(call: CellCall, namespace: dict[str, Any], show: Show) -> Returned:
     else:
         exec(body, namespace)  # noqa: S102
         value = eval(final, namespace) if final is not None else None  # noqa: S307
-    quiet = call.python.rstrip().endswith(";")
     returned = Returned(CellValues())
-    if value is not None and not quiet:
+    if value is not None and not ends_quietly(call.python):
         data, metadata = _formatted(value)
         show({"output_type": "execute_result", "data": data, "metadata": metadata})
         returned.last = LastValue(value)

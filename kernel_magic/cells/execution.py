@@ -12,6 +12,7 @@ import ast
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,11 @@ from headrace.kernel_magic.cells.engine_options import run_options
 from headrace.kernel_magic.cells.failures import Failures, Tracebacks
 from headrace.kernel_magic.cells.frames import one_line_error, own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
+from headrace.kernel_magic.cells.last_value import LateValues, ValueHook
 from headrace.kernel_magic.cells.loading import LoadingCell, digest_of
 from headrace.kernel_magic.cells.naming import check_names
 from headrace.kernel_magic.cells.notebook import Cell
-from headrace.kernel_magic.cells.routing import REQUEST, show
+from headrace.kernel_magic.cells.routing import REQUEST
 from headrace.kernel_magic.cells.transformer import task_of
 
 if TYPE_CHECKING:
@@ -56,12 +58,14 @@ class CellRunner:
         session.shell.run_ast_nodes = self.run_ast_nodes
         session.cell_runner = self
         self.tracebacks = Tracebacks(session.shell)
+        self._value_hook = ValueHook(session.shell)
         self._loading = LoadingCell(session, self._cell, self._flow)
 
     def close(self) -> None:
         """Give the shell its own methods back."""
         del self._shell.run_ast_nodes
         self.tracebacks.close()
+        self._value_hook.close()
         self._loading.close()
 
     async def run_ast_nodes(
@@ -76,8 +80,8 @@ class CellRunner:
         info = getattr(result, "info", None)
         source = getattr(info, "raw_cell", "") or ""
 
-        def statements() -> Any:
-            return self._plain(list(nodelist), cell_name, interactivity, compiler, result)
+        def statements(into: Any = result) -> Any:
+            return self._plain(list(nodelist), cell_name, interactivity, compiler, into)
 
         if not source.strip() or getattr(info, "silent", False):
             return bool(await statements())
@@ -106,7 +110,7 @@ class CellRunner:
         cell_name: str,
         compiler: Any,
         result: Any,
-        statements: Callable[[], Any],
+        statements: Callable[..., Any],
     ) -> bool:
         flow = self._flow(cell)
         try:
@@ -130,14 +134,16 @@ class CellRunner:
             return failed
         try:
             awaits = not task.options.runner and _is_async(nodelist, cell_name, compiler)
-            attempt = CellAttempt(self._session, self, cell, result, statements)
             if task.options.background and REQUEST.get() is None:  # a flow waits for its cells anyway
                 if awaits:
                     raise InvalidOption(
                         f"{cell.name}: a --background cell cannot await at its top level.", field="background"
                     )
+                shown = Shown()  # the cell's own result is IPython's answer, which is given at once
+                attempt = CellAttempt(self._session, self, cell, shown, lambda: statements(shown))
                 self._session.background.start(attempt, key, cell, flow)
                 return False
+            attempt = CellAttempt(self._session, self, cell, result, statements)
             state = await attempt.run_async(key) if awaits else attempt.run_sync(key)
         except HeadraceError as error:
             return self._refuse(result, error)
@@ -195,6 +201,7 @@ class CellAttempt:
         self._result = result
         self._statements = statements
         self._where = where or cell.task.options.runner or ""
+        self._late = LateValues(session, cell.source) if isinstance(result, Shown) else None
         self._failures = Failures(self._shell, result, cell.task.options.retries)
         ours = cell.metadata.get("headrace")
         self._handed: dict[str, Any] = ours if isinstance(ours, dict) and "run_id" in ours else {}
@@ -210,7 +217,8 @@ class CellAttempt:
         """Run it to its end in this thread."""
         from headrace.kernel_magic.engine.sync import execute_sync
 
-        with self._session.listening(outputs := CellOutputs(self._say)):
+        late = self._late.taking() if self._late is not None else nullcontext()
+        with self._session.listening(outputs := CellOutputs(self._say)), late:
             self._keeper.outputs = outputs
             body = self._body_in_runner if self._where else self._body_sync
             state = execute_sync(self._definition(), body, **self._call())
@@ -330,14 +338,15 @@ class CellAttempt:
     def _body_in_runner(self) -> Any:
         self._before()
         # The namespace is the person's own: where the cell runs is said by its options, or by `%flow run`.
-        request = self._session.request
+        late = self._late or LateValues(self._session, self._cell.source)
         try:
-            return self._session.runners.run(
-                self._where, self._run, self._cell, self._flow, lambda output: show(self._session, output, request)
-            )
+            last = self._session.runners.run(self._where, self._run, self._cell, self._flow, late.show)
         except Exception as error:
             self._failures.hold(error, own_traceback(error.__traceback__), {"tb_offset": 0})
             raise
+        if last is not None:
+            (late.keep if self._late is not None else self._shell.displayhook.update_user_ns)(last.value)
+        return None
 
     def _finish(self, key: str, state: State, outputs: CellOutputs) -> State:
         self._keep_outputs(outputs)

@@ -17,6 +17,7 @@ from headrace.core.errors import FailedRun, HeadraceError, UsageError
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
 from headrace.kernel_magic.cells.keeping import find, find_large, identity, parts_of
+from headrace.kernel_magic.cells.last_value import quiet
 from headrace.kernel_magic.cells.live_view import LiveView, Row
 from headrace.kernel_magic.cells.notebook import Cell
 from headrace.kernel_magic.cells.routing import acting_for, goes_to_front
@@ -290,7 +291,7 @@ class _Steps:
 def _run_cell(session: CellSession, cell: Cell) -> bool:
     """Run one cell as itself, in this thread or, if it awaits, on a loop of its own."""
     shell = session.shell
-    with acting_for(session, cell):
+    with acting_for(session, cell), quiet(session.plain_python(cell.source)):
         transformed = shell.transform_cell(cell.source)
         if not shell.should_run_async(cell.source, transformed_cell=transformed):
             return bool(shell.run_cell(cell.source, store_history=False).success)

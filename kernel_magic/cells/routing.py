@@ -119,7 +119,7 @@ def show(session: CellSession, output: Mapping[str, Any], request: Mapping[str, 
             sys.stdout.flush()
             sys.stderr.flush()
         if kind == "execute_result":
-            content["execution_count"] = session.shell.displayhook.prompt_count
+            content.setdefault("execution_count", session.shell.displayhook.prompt_count)
         if kind in ("display_data", "update_display_data"):
             content.setdefault("transient", {})
         publish(session, kind, content, request)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import HeadraceError, InvalidOption, InvalidParameter
-from headrace.kernel_magic.cells.elsewhere import CellCall, Returned, compute
+from headrace.kernel_magic.cells.elsewhere import CellCall, LastValue, Returned, compute
 from headrace.kernel_magic.cells.frames import one_line_error
 from headrace.kernel_magic.cells.values import put_back
 from headrace.kernel_magic.engine.live import LiveRun
@@ -49,8 +49,8 @@ class CellRunners:
 
     def run(
         self, name: str, run: LiveRun, cell: Cell, flow: CellFlow, publish: Callable[[dict[str, Any]], None]
-    ) -> Any:
-        """Run a cell in a runner, put what it made into the namespace, and return its last value.
+    ) -> LastValue | None:
+        """Run a cell in a runner, put what it made into the namespace, and return its last value if that came back.
 
         Parameters
         ----------
@@ -68,7 +68,6 @@ class CellRunners:
         Exception
             What the cell raised.
         """
-        shell = self._session.shell
         call = self._call(cell, flow)
         if name == "threads":
             outcome = _in_thread(run, call, publish)
@@ -77,11 +76,8 @@ class CellRunners:
         if outcome.error is not None:
             raise outcome.error
         returned: Returned = outcome.value
-        put_back(returned.values, shell)
-        last = returned.last
-        if last is not None and last.there:
-            shell.displayhook.update_user_ns(last.value)
-        return None
+        put_back(returned.values, self._session.shell)
+        return returned.last if returned.last is not None and returned.last.there else None
 
     def _call(self, cell: Cell, flow: CellFlow) -> CellCall:
         shell, task = self._session.shell, cell.task

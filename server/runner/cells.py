@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: A kernel that adopted a cell has this long after its reply to have written how it ended, seconds.
 ADOPTION_SECONDS = 2.0
+#: A kernel that began a cell in the background has this long after its reply to have written that it runs, seconds.
+BEGINNING_SECONDS = 10.0
 #: So long after the limits of all its attempts the runner ends a task that its kernel could not end, seconds.
 KERNEL_GRACE_SECONDS = 10.0
 
@@ -206,7 +208,10 @@ class CellLoop:
                 continue
             if cell.adopted and cell.state_type is StateType.RUNNING:
                 self._recording.look_up(cell)
-            if skipped and not cell.is_final:
+            if cell.adopted and cell.plan.options.background and not cell.is_final and not ending.kernel_died:
+                message = f"The notebook ended before it: {ending.message}"
+                self._recording.end_cell(cell, StateType.CANCELLED, "Cancelled", message)
+            elif skipped and not cell.is_final:
                 self._recording.end_cell(cell, StateType.COMPLETED, "Skipped", ending.message)
             elif cell.started_at is None:
                 self._recording.end_cell(cell, StateType.CANCELLED, "NotRun", ending.message)
@@ -272,18 +277,19 @@ class CellLoop:
         ending = await self._execute(cell, None if ours else plan.plain_code())
         facts = self._outputs.end(index)
         if adopting:
-            await self._take_over(cell)
+            await self._take_over(cell, is_begun=ending.state_type is StateType.COMPLETED)
             if cell.is_final:
                 facts["execution_count"] = node.get("execution_count")
                 self._recording.patch_cell(cell, facts)
         return ending, facts
 
-    async def _take_over(self, cell: CellRun) -> None:
-        """Learn how a cell ended that the kernel may have adopted."""
-        deadline = asyncio.get_running_loop().time() + ADOPTION_SECONDS
+    async def _take_over(self, cell: CellRun, *, is_begun: bool) -> None:
+        """Learn how a cell ended that the kernel may have adopted; of one in the background, that it began."""
+        background = cell.plan.options.background
+        deadline = asyncio.get_running_loop().time() + (BEGINNING_SECONDS if background else ADOPTION_SECONDS)
         while True:
             self._recording.look_up(cell)
-            waiting = cell.adopted and not cell.is_final and not cell.plan.options.background
+            waiting = is_begun and not cell.adopted if background else cell.adopted and not cell.is_final
             if not waiting or asyncio.get_running_loop().time() > deadline or not await self._kernel.alive():
                 return
             await asyncio.sleep(0.02)
