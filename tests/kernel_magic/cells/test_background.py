@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from headrace.core.runs import RunFilter
+from headrace.core.settings import find_store
+from headrace.store import Store
+
 from .conftest import Kernel
 
 pytestmark = pytest.mark.kernel
@@ -41,6 +45,30 @@ def imported(kernel: Kernel) -> None:
 
 def open_gate(kernel: Any, name: str) -> None:
     (kernel.data_dir.parent / name).touch()
+
+
+def test_it_returns_at_once_and_its_reader_waits_for_it_and_says_so(kernel: Any) -> None:
+    begin(kernel, "slow", "slow_value = 41\nprint('slow is done')")
+    assert kernel.run("unrelated = 1").text == ""
+    message_id = kernel.send("slow_value + 1")
+    assert late(kernel, message_id, "stream")["text"] == "cell 1 waits for the background cell slow (slow_value) …\n"
+    open_gate(kernel, "slow")
+    assert kernel.wait(message_id).result == "42"
+    store = Store(find_store(f"sqlite:///{kernel.data_dir / 'headrace.db'}"))
+    run = store.runs.page(RunFilter(names=("slow",)))[0][0]
+    assert run.state_name == "Completed"
+    assert [output.get("text") for output in store.logs.outputs(run.id)] == ["slow is done\n"]
+    store.close()
+
+
+def test_interrupting_who_waits_leaves_it_running(kernel: Kernel) -> None:
+    begin(kernel, "held", "held_value = 7")
+    message_id = kernel.send("held_value")
+    assert "waits for" in late(kernel, message_id, "stream")["text"]
+    kernel.manager.interrupt_kernel()
+    assert kernel.wait(message_id).reply["ename"] == "KeyboardInterrupt"
+    open_gate(kernel, "held")
+    assert kernel.value("held_value") == "7"
 
 
 @pytest.mark.parametrize("options", ["", "--runner threads"], ids=["here", "threads"])

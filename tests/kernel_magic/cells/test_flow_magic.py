@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -282,37 +281,6 @@ def test_skip_if_skips(book: Book) -> None:
     said = book.kernel.run("%%task maybe --skip-if 'base == 1'\nskipped_value = 1")
     assert any("skipped" in d.get("text/plain", "") for d in said.displays)
     assert book.kernel.run("skipped_value").status == "error"
-
-
-def test_a_background_cell_returns_at_once_and_its_reader_waits_for_it(book: Book) -> None:
-    book.kernel.run("import threading\ngate = threading.Event()")
-    said = book.kernel.run(
-        "%%task slow --background\ngate.wait(20)\nslow_value = 41\nprint('slow is done')", cell_id="slow"
-    )
-    assert said.status == "ok"
-    assert book.kernel.run("unrelated = 1").status == "ok"
-    book.kernel.run("threading.Timer(0.4, gate.set).start()")
-    reader = book.kernel.run("slow_value + 1")
-    assert reader.result == "42"
-    assert "waits for the background cell slow (slow_value)" in reader.text
-    store = Store(find_store(f"sqlite:///{book.data / 'headrace.db'}"))
-    run = store.runs.page(RunFilter(names=("slow",)))[0][0]
-    assert run.state_name == "Completed"
-    assert "slow is done\n" in [o.get("text") for o in store.logs.outputs(run.id)]
-    store.close()
-
-
-def test_interrupting_the_waiting_cell_leaves_the_background_one(book: Book) -> None:
-    book.kernel.run("import threading\ngate = threading.Event()")
-    book.kernel.run("%%task held --background\ngate.wait(20)\nheld_value = 7")
-    message = book.kernel.send("held_value")
-    heard: Any = {}
-    while "waits for" not in str(heard.get("content", {}).get("text", "")):
-        heard = book.kernel.client.get_iopub_msg(timeout=20)
-    book.kernel.manager.interrupt_kernel()
-    assert book.kernel.wait(message, 10).status == "error"
-    book.kernel.run("gate.set()")
-    assert book.kernel.value("held_value") == "7"
 
 
 def test_a_cell_that_awaits_runs_within_a_flow_run_too(book: Book) -> None:
