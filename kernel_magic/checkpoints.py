@@ -259,7 +259,7 @@ def _rough_bytes(value: Any) -> int:
         size = getattr(value, attribute, None)
         try:
             size = size() if callable(size) else size
-        except Exception:
+        except Exception:  # noqa: S112  a strange object has no size
             continue
         if isinstance(size, int):
             return size

@@ -54,7 +54,7 @@ def _yaml(data: bytes | str, where: str) -> dict[str, Any]:
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     try:
-        found = yaml.load(data, Loader=Loader)
+        found = yaml.load(data, Loader=Loader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise UsageError(f"{where} is no YAML: {' '.join(str(error).split())}.", field="parameters") from error
     if found is None:

@@ -183,7 +183,7 @@ def _policy(value: Any) -> str:
             out.append('"' + token.strip("\"'") + '"')
         elif expect_word and token.upper() in _POLICIES:
             out.append(token.upper())
-        elif not expect_word and token in "+-":
+        elif not expect_word and token in "+-":  # noqa: S105
             out.append(token)
         else:
             raise ValueError(f'words of {", ".join(sorted(_POLICIES))} joined by +, or - "name"')

@@ -87,7 +87,7 @@ def test_values_keep_their_types_and_the_notebook_stays_valid_json(data_dir: Pat
     import pathlib
 
     scope = {"nan": float("nan"), "inf": float("inf"), "np": np, "datetime": datetime_module, "Decimal": Decimal}
-    back = eval(texts(found.cells[2].outputs), {**scope, **vars(pathlib)})  # noqa: S307 - what our own cell printed
+    back = eval(texts(found.cells[2].outputs), {**scope, **vars(pathlib)})  # what our own cell printed
     assert back[0] != back[0]
     assert back[1:] == list(VALUES.values())[1:]
     assert [type(value) for value in back[4:]] == [type(value) for value in list(VALUES.values())[4:]]
