@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.cells import CellOptions
@@ -14,7 +15,7 @@ from headrace.core.dataflow import CellFlow, normalise_source
 from headrace.core.settings import flag
 from headrace.kernel_magic.cells.lazy import LAZY_BYTES, outputs_key
 from headrace.kernel_magic.cells.values import CellValues, collect, culprits, put_back, show_again
-from headrace.kernel_magic.results.hashing import UnhashableInput, digest
+from headrace.kernel_magic.results.hashing import TooLong, UnhashableInput, digest, within
 from headrace.kernel_magic.results.policies import INPUTS, TASK_SOURCE, CachePolicy, KeyContext, key_of, parse_policy
 from headrace.kernel_magic.results.source import source_digest
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 CHEAP_PART = 0.05
 #: What saving is reckoned to manage, bytes a second, and what it costs at least, seconds.
 SAVE_BYTES_PER_SECOND, SAVE_SECONDS = 200e6, 0.005
+#: What the inputs of a cell may cost before it runs where nothing was asked for, seconds: that is not felt.
+UNASKED_SECONDS = 0.001
+#: Stands for the digest of an input that is hashed when the cell has run, for then it is known what that may cost.
+LATER = ""
 _CODE = (types.FunctionType, type)
 
 
@@ -40,7 +45,7 @@ def identity(session: CellSession, cell_id: str, name: str) -> str:
 def parts_of(
     session: CellSession, key: str, flow: CellFlow, source: str, options: CellOptions, root_id: str | None
 ) -> dict[str, str]:
-    """Return what the key of a cell's outputs is made of: part → digest.
+    """Return what the key of a cell's outputs is made of: part → digest, LATER for what takes too long (see `within`).
 
     Source and inputs always count, whatever the policy: the outputs of another code or other inputs are not this cell's.
 
@@ -48,36 +53,36 @@ def parts_of(
     ------
     UnhashableInput
     """
-    namespace = session.shell.user_ns
-    code = {"code": hashlib.sha256(normalise_source(session.plain_python(source)).encode()).hexdigest()}
-    inputs: dict[str, Any] = {}
-    for name in sorted(flow.reads | flow.mutates | flow.augments):
-        if name not in namespace:
-            continue
-        value = namespace[name]
-        if isinstance(value, types.ModuleType):
-            code[name] = session.module_digest(value)
-        elif isinstance(value, _CODE) or isinstance(getattr(value, "fn", None), types.FunctionType):
-            code[name] = source_digest(value)
-        else:
-            inputs[name] = value
-    waiting = session.lazy.digests()
+    code = hashlib.sha256(normalise_source(session.plain_python(source)).encode()).hexdigest()
+    found = {"task": hashlib.sha256(key.encode()).hexdigest(), "source:code": code}
     for path, mark in session.file_marks(flow, options).items():
-        code[f"file {path}"] = mark
+        found[f"source:file {path}"] = mark
     policy = asked_policy(options) or CachePolicy()
-    found = {
-        "task": hashlib.sha256(key.encode()).hexdigest(),
-        **{f"source:{name}": text for name, text in code.items()},
-    }
-    for name, value in inputs.items():
-        if name not in policy.excluded:
-            found[f"input:{name}"] = session.digest(name, value)
+    for name in sorted(flow.reads | flow.mutates | flow.augments):
+        if name in session.shell.user_ns:
+            part, make = _digest_of(session, name)
+            if part.startswith("source:") or name not in policy.excluded:
+                try:
+                    found[part] = make()
+                except TooLong:
+                    found[part] = LATER
+    waiting = session.lazy.digests()
     for name in waiting.keys() & (flow.reads | flow.mutates | flow.augments):
-        if name not in policy.excluded and name not in namespace:
+        if name not in policy.excluded and name not in session.shell.user_ns:
             found[f"input:{name}"] = waiting[name]
     if "RUN_ID" in policy.parts:
         found["run"] = root_id or ""
     return found
+
+
+def _digest_of(session: CellSession, name: str) -> tuple[str, Callable[[], str]]:
+    """Return the part of a key that a variable is, and what makes its digest."""
+    value = session.shell.user_ns[name]
+    if isinstance(value, types.ModuleType):
+        return f"source:{name}", lambda: session.module_digest(value)
+    if isinstance(value, _CODE) or isinstance(getattr(value, "fn", None), types.FunctionType):
+        return f"source:{name}", lambda: source_digest(value)
+    return f"input:{name}", lambda: session.digest(name, value)
 
 
 def asked_policy(options: CellOptions) -> CachePolicy | None:
@@ -107,6 +112,8 @@ class CellKeeper:
         self._session = session
         self._key, self._name, self._source = key, name, source
         self._flow, self._options = flow, options
+        #: Whether its outputs are to be stored whatever that costs.
+        self._asked = asked_policy(options) is not None or bool(options.persist_result)
         #: What the cell shows, for keeping it with its values.
         self.outputs: Any = None
         #: The run under way, and what the cache knew about it.
@@ -123,12 +130,13 @@ class CellKeeper:
         from headrace.kernel_magic.results.cache import CacheDecision
 
         try:
-            parts = parts_of(self._session, self._key, self._flow, self._source, self._options, run.chain_id)
+            with nullcontext() if self._asked else within(UNASKED_SECONDS):
+                parts = parts_of(self._session, self._key, self._flow, self._source, self._options, run.chain_id)
         except UnhashableInput as error:
-            asked = asked_policy(self._options) is not None or self._options.persist_result
-            return CacheDecision(reason=f"not cached: {error}", warning=str(error) if asked else "")
+            return CacheDecision(reason=f"not cached: {error}", warning=str(error) if self._asked else "")
         if asked_policy(self._options) is None:
-            return CacheDecision(key=key_of(parts), parts=parts, reason="not looked up: the cell has no cache policy")
+            key = None if LATER in parts.values() else key_of(parts)
+            return CacheDecision(key=key, parts=parts, reason="not looked up: the cell has no cache policy")
         refresh = self._options.refresh_cache or flag("TASKS_REFRESH_CACHE")
         decision = find(run.session.shelf, self._key, parts, refresh=refresh)
         if decision.hit:
@@ -146,38 +154,59 @@ class CellKeeper:
         """Store the outputs where that was asked for, or is cheap."""
         from headrace.kernel_magic.results import cache
 
-        options = self._options
-        asked = asked_policy(options) is not None or bool(options.persist_result)
-        if options.persist_result is False or decision is None or decision.key is None:
+        options, asked = self._options, self._asked
+        if options.persist_result is False or decision is None or not decision.parts:
             return {}
         namespace = self._session.shell.user_ns
         names = [name for name in self._flow.binds | self._flow.mutates if name in namespace]
         if not asked and not is_cheap([namespace[name] for name in names], run):
             return {}
+        parts = self._late(decision.parts, run) if decision.key is None else decision.parts
+        if parts is None:
+            return {}
+        key = decision.key or key_of(parts)
         now = run.session.store.clock.now_us()
         python = self._session.plain_python(self._source)
         shown = self.outputs.snapshot() if self.outputs is not None else []
-        changed = [*options.mutates, *self._changed_inputs(decision.parts)] if asked else list(options.mutates)
+        changed = [*options.mutates, *self._changed_inputs(parts)] if asked else list(options.mutates)
         values = collect(self._flow, python, namespace, shown, now, changed)
         record = cache.save(
             run.session.shelf,
             values,
-            key=decision.key,
+            key=key,
             definition=self._name,
             definition_key=self._key,
             run_id=run.id,
-            parts=decision.parts,
+            parts=parts,
             notebook_path=self._session.notebook_path or None,
             expiration_seconds=options.cache_expiration,
         )
         if "error" not in record and int(record.get("size_bytes") or 0) > LAZY_BYTES:
-            self._keep_digests(run, values, decision.key)
+            self._keep_digests(run, values, key)
         if "error" in record:
             if not asked:
                 return {}
             which = ", ".join(culprits(values)) or "a value"
             record["error"] = f"{which} cannot be stored, so this cell runs again instead of being restored"
         return record
+
+    def _late(self, parts: Mapping[str, str], run: LiveRun) -> Mapping[str, str] | None:
+        """Return the parts with what was left for later; None where that would cost too much, or the cell changes it.
+
+        What a cell changed though its code does not show it gives a key that its input never has: it runs again then.
+        """
+        found = dict(parts)
+        changed = self._flow.binds | self._flow.mutates | self._flow.augments | self._flow.deletes
+        try:
+            with within(CHEAP_PART * seconds_of(run)):
+                for part in [name for name, text in parts.items() if text == LATER]:
+                    variable = part.partition(":")[2]
+                    if variable in changed or variable not in self._session.shell.user_ns:
+                        return None
+                    found[part] = _digest_of(self._session, variable)[1]()
+        except (TooLong, UnhashableInput):
+            return None
+        return found
 
     def _keep_digests(self, run: LiveRun, values: CellValues, key: str) -> None:
         """Keep the digests of large outputs beside them, so that they need not be loaded to be known."""
@@ -254,9 +283,13 @@ def find_large(store: Any, key: str) -> tuple[Any, CellValues] | None:
 
 def is_cheap(values: list[Any], run: LiveRun) -> bool:
     """Return whether saving values costs less than 5 % of the time that the cell took."""
-    took = (run.session.store.clock.now_us() - run.state_at) / 1e6
     size = sum(rough_bytes(value) for value in values)
-    return SAVE_SECONDS + size / SAVE_BYTES_PER_SECOND <= CHEAP_PART * took
+    return SAVE_SECONDS + size / SAVE_BYTES_PER_SECOND <= CHEAP_PART * seconds_of(run)
+
+
+def seconds_of(run: LiveRun) -> float:
+    """Return how long a run's attempt has taken so far, seconds."""
+    return float(run.session.store.clock.now_us() - run.state_at) / 1e6
 
 
 def rough_bytes(value: Any) -> int:

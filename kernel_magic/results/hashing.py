@@ -17,11 +17,14 @@ import os
 import pathlib
 import re
 import sys
+import time
 import types
 import uuid
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from typing import Any
 
@@ -36,6 +39,31 @@ ITEMS_AT_ONCE = 2048
 MAX_DEPTH = 200
 
 _THREADS = max(2, min(8, os.cpu_count() or 2))
+
+
+#: What hashing is reckoned to manage, bytes a second of one core.
+BYTES_PER_SECOND = 1e9
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+class TooLong(Exception):
+    """A digest would take longer than `within` allows."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Let digests that are made in the block cost this thread no more processor time than this together.
+
+    Raises
+    ------
+    TooLong
+        They would.
+    """
+    token = _deadline.set(time.thread_time() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 class UnhashableInput(HeadraceError, TypeError):
@@ -153,13 +181,22 @@ class _Hasher:
     def __init__(self) -> None:
         self._open: dict[int, int] = {}
         self._done: dict[int, tuple[bytes, Any]] = {}
+        self._deadline = _deadline.get()
+
+    def _afford(self, size: int = 0) -> None:
+        """Go on, with a buffer of so many bytes, only if there is time for it."""
+        if self._deadline is not None and time.thread_time() + size / BYTES_PER_SECOND > self._deadline:
+            raise TooLong
 
     def of(self, value: Any, path: str, depth: int) -> bytes:
         """Return the digest of one value, which sits at `path`."""
         kind = type(value)
         simple = _SIMPLE.get(kind)
         if simple is not None:
+            if kind is str or kind is bytes:
+                self._afford(len(value))
             return digest_bytes(_tag(kind), simple(value))
+        self._afford()
         if depth > MAX_DEPTH:
             raise UnhashableInput(f"{path} is nested more than {MAX_DEPTH} levels deep and cannot be hashed.")
         key = id(value)
@@ -188,6 +225,7 @@ class _Hasher:
         if kind in (set, frozenset):
             return digest_bytes(*sorted(self.of(item, f"an item of {path}", depth) for item in value))
         if kind in (bytearray, memoryview):
+            self._afford(len(value))
             return digest_buffer(bytes(value) if kind is memoryview else value)
         if isinstance(value, enum.Enum):
             return value.name.encode()
@@ -217,6 +255,7 @@ class _Hasher:
         """A list, a tuple or an array of objects, block by block."""
         blocks = []
         for start in range(0, len(values), ITEMS_AT_ONCE):
+            self._afford()
             block = values[start : start + ITEMS_AT_ONCE]
             block = block if isinstance(block, list | tuple) else block.tolist()
             # Not by _sequence: one frame more a level, and MAX_DEPTH would not fit into Python's recursion.
@@ -268,6 +307,7 @@ class _Hasher:
             return self._sequence((numpy.ma.getmaskarray(value), value.filled()), path, depth)
         if not isinstance(value, numpy.ndarray):
             return None
+        self._afford(value.nbytes)
         head = digest_bytes(
             str(value.dtype.descr if value.dtype.names else value.dtype.str).encode(), str(value.shape).encode()
         )
@@ -343,6 +383,7 @@ class _Hasher:
             value = arrow.Table.from_batches([value])
         if not isinstance(value, arrow.Table):
             return str(value).encode()
+        self._afford(value.nbytes)
         sink = arrow.BufferOutputStream()
         with arrow.ipc.new_stream(sink, value.schema) as writer:
             writer.write_table(value.combine_chunks())

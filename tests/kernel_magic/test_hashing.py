@@ -25,9 +25,11 @@ from hypothesis import strategies as st
 from headrace.kernel_magic.results.hashing import (
     CHUNK_BYTES,
     ITEMS_AT_ONCE,
+    TooLong,
     UnhashableInput,
     digest,
     digest_buffer,
+    within,
 )
 
 
@@ -240,3 +242,15 @@ def test_a_type_may_say_what_its_content_is() -> None:
 
 def test_an_ordered_dict_is_told_from_a_dict() -> None:
     assert digest(OrderedDict(a=1)) != digest({"a": 1})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.zeros(1 << 20), bytes(1 << 20), ["a"] * 10_000, {"a": [1]}, pl.DataFrame({"a": range(1000)})],
+    ids=["array", "bytes", "texts", "nesting", "polars"],
+)
+def test_a_digest_that_takes_too_long_is_given_up(value: Any) -> None:
+    with pytest.raises(TooLong), within(0):
+        digest(value)
+    with within(60):
+        assert digest(value) == digest(value)

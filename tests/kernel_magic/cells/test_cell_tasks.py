@@ -11,6 +11,7 @@ import pytest
 
 from headrace.core.runs import Run, RunFilter
 from headrace.core.settings import find_store
+from headrace.kernel_magic.results.hashing import digest
 from headrace.store import Store
 
 from .conftest import Kernel
@@ -43,6 +44,22 @@ def test_the_cell_runs_and_is_a_run(kernel: Kernel, store: Store) -> None:
         "cell",
     )
     assert kernel.value("x") == "20"
+
+
+def test_a_cell_that_asks_for_nothing_does_not_wait_for_its_inputs_to_be_hashed(kernel: Kernel, store: Store) -> None:
+    kernel.run("import time\nlarge, huge = bytes(1 << 24), bytes(1 << 30)")
+    kernel.run("%%task quick\nlength = len(huge)")
+    run = newest(store, "quick")
+    assert run.cache is not None
+    assert (run.cache["parts"]["input:huge"], run.result) == ("", None)
+
+    kernel.run("%%task slow\ntime.sleep(1.5)\ntotal = large.count(0)")
+    kept = newest(store, "slow").result
+    assert kept is not None, "it took so long that hashing its input afterwards costs little beside it"
+    found = store.results.find(kept["key"])
+    assert found is not None
+    assert found.parts["input:large"] == digest(bytes(1 << 24))
+    kernel.run("del large, huge")
 
 
 def test_outputs_and_printed_lines_are_kept_with_the_run(kernel: Kernel, store: Store) -> None:
