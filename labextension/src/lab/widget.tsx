@@ -16,6 +16,14 @@ const NotebookFlow = React.lazy(() =>
   import('../view/notebookflow').then(module => ({ default: module.NotebookFlow }))
 );
 
+/** Lab writes a label in full into its status bar, a caption into a tip. */
+const LONGEST_LABEL = 60;
+const LONGEST_CAPTION = 300;
+
+function shortened(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest)}…` : text;
+}
+
 /** The flow of an open notebook; it goes when the notebook does. */
 export class NotebookFlowWidget extends ReactWidget {
   constructor(
@@ -56,6 +64,7 @@ export class SidebarWidget extends ReactWidget {
     this.title.icon = headraceIcon;
     this.title.caption = services.host.trans.__('Headrace: runs and schedules');
     this.node.setAttribute('role', 'region');
+    this.node.tabIndex = -1;
     this.node.setAttribute('aria-label', 'Headrace');
     this.addClass('hr-widget');
   }
@@ -63,6 +72,14 @@ export class SidebarWidget extends ReactWidget {
   protected onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
     this.update();
+  }
+
+  /** Who opens it by the keyboard goes on in it. */
+  protected onActivateRequest(msg: Message): void {
+    super.onActivateRequest(msg);
+    if (!this.node.contains(document.activeElement)) {
+      this.node.focus();
+    }
   }
 
   protected render(): JSX.Element {
@@ -129,8 +146,8 @@ export class PlaceWidget extends ReactWidget {
               this._placeChanged.emit(place);
             }}
             onTitle={(label, caption) => {
-              this.title.label = label;
-              this.title.caption = caption;
+              this.title.label = shortened(label, LONGEST_LABEL);
+              this.title.caption = shortened(caption, LONGEST_CAPTION);
             }}
             onClose={() => (this.parent ?? this).close()}
           />

@@ -1,4 +1,5 @@
 /** Words about a run that several views need. */
+import { plain } from './ansi';
 import type { ITranslator } from '../tokens';
 import type { IRun } from '../wire/words';
 
@@ -9,7 +10,7 @@ export function fileName(path: string): string {
 
 /** What a run is called; never empty. */
 export function runName(run: Pick<IRun, 'name' | 'notebook_path' | 'id'>): string {
-  return run.name || (run.notebook_path ? fileName(run.notebook_path) : run.id.slice(0, 8));
+  return plain(run.name) || (run.notebook_path ? fileName(run.notebook_path) : run.id.slice(0, 8));
 }
 
 /** Who or what started it. */

@@ -7,6 +7,7 @@ import { DayBars, DayMedians } from './bars';
 import { Empty, Loading, Problem } from './basics';
 import { useLoaded, useNow, useServices } from './context';
 import { concernsRuns, useReloadOn } from './live';
+import { NoRuns } from './recent';
 import { RunLines } from './runrow';
 
 const DAYS = 14;
@@ -16,6 +17,12 @@ export function successRate(days: IOverview['days']): number | null {
   const good = days.reduce((sum, day) => sum + day.completed, 0);
   const bad = days.reduce((sum, day) => sum + day.failed + day.crashed, 0);
   return good + bad ? good / (good + bad) : null;
+}
+
+/** Nothing has run and nothing will: somebody is here for the first time. */
+function isEmpty({ running, next, late, days }: IOverview): boolean {
+  const ended = days.reduce((sum, day) => sum + day.completed + day.failed + day.crashed + day.cancelled, 0);
+  return !ended && ![running, next, late].some(list => list.length);
 }
 
 function Next({ overview }: { overview: IOverview }): JSX.Element {
@@ -68,6 +75,7 @@ export function HomePage(): JSX.Element {
       <Banner />
       {error && <Problem message={error} onRetry={reload} />}
       {!value && !error && <Loading />}
+      {value && isEmpty(value) && <NoRuns />}
       {value && (
         <div className="hr-cards">
           <div className="hr-cards-column">

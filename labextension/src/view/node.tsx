@@ -39,10 +39,12 @@ function Overview({ model, run, full }: { model: RunModel; run: IRun; full: IFul
   const { trans } = useServices().host;
   const inputs = model.edges.filter(edge => edge.target === run.id);
   const uses = model.edges.filter(edge => edge.source === run.id);
+  const partName = (id: string) => {
+    const part = model.nodes.get(id);
+    return part ? runName(part) : id.slice(0, 8);
+  };
   const names = (list: typeof inputs, end: 'source' | 'target') =>
-    list
-      .slice(0, 30)
-      .map(edge => [edge.name, model.nodes.get(edge[end])?.name ?? edge[end].slice(0, 8)].filter(Boolean).join(' ← '));
+    list.slice(0, 30).map(edge => [edge.name, partName(edge[end])].filter(Boolean).join(' ← '));
   return (
     <div className="hr-node-overview">
       {full && <Failure run={full} />}
@@ -64,7 +66,9 @@ function Overview({ model, run, full }: { model: RunModel; run: IRun; full: IFul
           <h3>{trans.__('Uses')}</h3>
           <ul className="hr-names">
             {names(inputs, 'source').map(name => (
-              <li key={name}>{name}</li>
+              <li key={name} title={name}>
+                {name}
+              </li>
             ))}
           </ul>
         </>
@@ -138,7 +142,13 @@ export function NodePanel(props: { model: RunModel; nodeId: string; onClose: () 
         {run.max_attempts > 1 && <span>{trans.__('attempt %1 of %2', run.attempt, run.max_attempts)}</span>}
       </div>
       <Tabs label={trans.__('Parts of the task')} tabs={tabs} current={tab} onChange={setTab} idPrefix={id} />
-      <div className="hr-nodepanel-body" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-tab-${tab}`}>
+      <div
+        className="hr-nodepanel-body"
+        role="tabpanel"
+        tabIndex={0}
+        id={`${id}-panel`}
+        aria-labelledby={`${id}-tab-${tab}`}
+      >
         {tab === 'overview' && <Overview model={model} run={run} full={value} />}
         {tab === 'log' && <LogView run={model} nodeId={nodeId} compact />}
         {tab === 'source' &&

@@ -88,7 +88,8 @@ export function RecentRuns(props: { model: RunListModel; fixed?: Partial<IRunFil
   );
 }
 
-function NoRuns({ filtered }: { filtered: boolean }): JSX.Element {
+/** What to do where nothing is to be seen. */
+export function NoRuns({ filtered = false }: { filtered?: boolean }): JSX.Element {
   const { trans, inLab } = useServices().host;
   if (filtered) {
     return <Empty title={trans.__('No run fits the filter')} />;

@@ -1,6 +1,7 @@
 /** The head of a run's view: what it is, how it stands, what can be done. */
 import * as React from 'react';
 import type { RunModel } from '../model/run';
+import { clean } from '../pure/ansi';
 import { fileName, runName, triggerWords } from '../pure/runname';
 import { isActive, isFinal } from '../pure/states';
 import { ago, exact, fromNow, lasted, when } from '../pure/time';
@@ -16,6 +17,10 @@ import { text } from './values';
 const SHOWN = 4;
 const LONGEST = 40;
 
+function shortened(words: string): string {
+  return clean(words.length > LONGEST ? `${words.slice(0, LONGEST)}…` : words);
+}
+
 function Parameters({ run, onMore }: { run: IFullRun; onMore: () => void }): JSX.Element | null {
   const { trans } = useServices().host;
   const entries = Object.entries(run.parameters ?? {});
@@ -28,7 +33,7 @@ function Parameters({ run, onMore }: { run: IFullRun; onMore: () => void }): JSX
         const written = text(value);
         return (
           <code key={name}>
-            {name}={written.length > LONGEST ? `${written.slice(0, LONGEST)}…` : written}
+            {shortened(name)}={shortened(written)}
           </code>
         );
       })}
@@ -149,10 +154,11 @@ export function RunHeader(props: {
       <button
         key="deployment"
         type="button"
+        title={trans.__('Schedules and history')}
         className="hr-link"
         onClick={() => host.open({ page: 'deployment', id: run.deployment_id! })}
       >
-        {trans.__('schedule and history')}
+        {trans.__('history')}
       </button>
     ),
     run.resumed_from_id && (

@@ -1,7 +1,7 @@
 /** One run as a line of a list. */
 import * as React from 'react';
 import { runName, triggerWords } from '../pure/runname';
-import { isActive, isFinal, look } from '../pure/states';
+import { isActive, isFinal } from '../pure/states';
 import { ago, exact, fromNow, lasted, when } from '../pure/time';
 import type { IRun } from '../wire/words';
 import type { Selection } from '../model/selection';
@@ -60,7 +60,6 @@ export const RunRow = React.memo(function RunRow({
   const detail = [triggerWords(run.trigger, trans), run.attempt > 1 ? trans.__('attempt %1', run.attempt) : '']
     .filter(Boolean)
     .join(' · ');
-  const spoken = `${name}, ${look(run.state_type, run.state_name).label}`;
   return (
     <li className={`hr-run${selected || picked ? ' hr-mod-selected' : ''}`} data-run-id={run.id}>
       {picked !== undefined && (
@@ -77,7 +76,6 @@ export const RunRow = React.memo(function RunRow({
         type="button"
         className="hr-run-main"
         tabIndex={focusable ? 0 : -1}
-        aria-label={spoken}
         title={run.error_summary ?? run.state_message ?? run.notebook_path ?? name}
         onFocus={onFocus}
         onClick={() => (onOpen ? onOpen(run) : services.host.open({ page: 'run', id: run.id }))}

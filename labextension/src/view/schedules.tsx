@@ -138,7 +138,7 @@ export function Schedules({ model }: { model: SchedulesModel }): JSX.Element {
             ? trans.__(
                 'Right-click a notebook in the file browser and choose “Schedule…” to run it every morning, each hour or on any cron rule.'
               )
-            : trans.__('Make one in JupyterLab, or with “headrace schedule”.')}
+            : trans.__('Make one in JupyterLab, or with “headrace deploy notebook.ipynb --cron "0 6 * * *"”.')}
         </p>
       </Empty>
     );
