@@ -20,7 +20,11 @@ export function Failure(props: {
   const { trans } = host;
   const { error } = props.run;
   if (!error) {
-    return props.run.state_message ? <p className="hr-failure-note">{plain(props.run.state_message)}</p> : null;
+    return props.run.state_message ? (
+      <p className="hr-failure-note" tabIndex={0}>
+        {plain(props.run.state_message)}
+      </p>
+    ) : null;
   }
   const traceback = tracebackText(props.run);
   const path = props.run.notebook_path;

@@ -19,16 +19,17 @@ export function Matrix({ matrix }: { matrix: IMatrix }): JSX.Element {
             <th scope="col">{trans.__('Run')}</th>
             {matrix.runs.map(run => {
               const { label } = look(run.state_type, run.state_name);
+              const at = when(run.started_at ?? run.created_at, now);
               const words = `${runName(run)}, ${label}, ${exact(run.started_at)}, ${duration(run.duration_seconds)}`;
               return (
                 <th key={run.id} scope="col">
                   <button
                     type="button"
                     title={words}
-                    aria-label={words}
+                    aria-label={`${at}: ${words}`}
                     onClick={() => host.open({ page: 'run', id: run.id })}
                   >
-                    <span className="hr-matrix-when">{when(run.started_at ?? run.created_at, now)}</span>
+                    <span className="hr-matrix-when">{at}</span>
                     <StateIcon type={run.state_type} name={run.state_name} silent />
                   </button>
                 </th>
