@@ -306,6 +306,59 @@ def test_workers_and_limits_are_seen_and_limits_made_changed_and_deleted(opened:
     assert lab.get("/headrace/api/limits") == {"limits": []}
 
 
+def test_axe_finds_nothing_serious_at_home_in_lists_histories_and_what_is_shared(
+    opened: Page, history: History
+) -> None:
+    page, front = opened, ".jp-MainAreaWidget:not(.lm-mod-hidden) .hr-root"
+    found = {}
+    for name, place in {"home": {}, "runs": {}, "deployment": {"id": history.deployment}}.items():
+        view = open_place(page, page=name, **place)
+        expect(view.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
+        view.locator(".hr-run, .hr-matrix").first.wait_for()
+        found[name] = serious(page, front)
+    for name in ("Runs", "Schedules"):
+        tab(view, name)
+        view.locator(".hr-run, .hr-schedule").first.wait_for()
+        found[name] = serious(page, front)
+    open_place(page, page="run", id=history.good, tab="parameters").get_by_role("button", name="Share…").click()
+    found["share"] = serious(page, "dialog[open]")
+    page.keyboard.press("Escape")
+    assert {place: problems for place, problems in found.items() if problems} == {}
+
+
+def test_who_opens_the_panel_or_a_run_by_the_keyboard_goes_on_there_and_sees_where(
+    opened: Page, history: History
+) -> None:
+    page = opened
+    ring = "() => getComputedStyle(document.activeElement).outlineStyle"
+    inside = "selector => document.activeElement.closest(selector) !== null"
+    page.evaluate("() => window.jupyterapp.commands.execute('headrace:show-runs')")
+    page.locator(".hr-mod-recent .hr-run").first.wait_for()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        assert page.evaluate(inside, ".hr-sidebar")
+        assert page.evaluate(ring) == "solid"
+    view = open_place(page, page="run", id=history.good)
+    view.locator(".hr-node").first.wait_for()
+    graph = view.locator(".hr-graph")
+    graph.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    panel = view.locator(".hr-nodepanel")
+    panel.get_by_role("tab", name="Overview").press("ArrowRight")
+    expect(panel.get_by_role("tab", name="Log")).to_be_focused()
+    view.get_by_role("button", name="Share…").press("Enter")
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_role("button", name="Save the file").wait_for()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        # Past the last field the browser's own parts follow, never what lies behind.
+        assert page.evaluate("() => document.activeElement === document.body") or page.evaluate(inside, "dialog")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    expect(view.get_by_role("button", name="Share…")).to_be_focused()
+
+
 def test_labs_start_pays_for_less_than_80_kilobytes(opened: Page) -> None:
     sizes = opened.evaluate(
         "() => performance.getEntriesByType('resource').filter(e => e.name.includes('/extensions/headrace/'))"

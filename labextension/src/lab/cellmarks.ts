@@ -113,8 +113,8 @@ export class CellMarks {
     const words = [
       cell.name,
       look(run?.state_type, run?.state_name).label,
-      time,
-      second,
+      // As they stand beside each other, so that what is seen can be said.
+      [time, second].filter(Boolean).join(' '),
       cell.error ?? '',
       run?.error_summary ?? '',
       ...(cell.stale ? cell.stale_reasons : [])
