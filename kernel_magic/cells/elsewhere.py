@@ -22,12 +22,11 @@ from typing import Any
 
 from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.dataflow import CellFlow
+from headrace.kernel_magic.cells.figures import show_figures
 from headrace.kernel_magic.cells.frames import own_traceback
-from headrace.kernel_magic.cells.last_value import ends_quietly
+from headrace.kernel_magic.cells.last_value import LastValue, ends_quietly
 from headrace.kernel_magic.cells.values import CellValues, collect
 
-#: The last value of a cell travels back for `_` and `Out` up to this size, bytes.
-VALUE_BYTES = 8 << 20
 Show = Callable[[dict[str, Any]], None]
 
 
@@ -72,39 +71,6 @@ class Returned:
     values: CellValues
     outputs: list[dict[str, Any]] = field(default_factory=list)
     last: LastValue | None = None
-
-
-class LastValue:
-    """The value of a cell's last expression; it does not travel where it cannot.
-
-    Parameters
-    ----------
-    value : object
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        self.there = True
-
-    def __reduce__(self) -> Any:
-        from headrace.kernel_magic.pickling import dumps
-
-        try:
-            data = dumps(self.value)
-        except Exception:
-            data = b""
-        return (_last_value, (data if len(data) <= VALUE_BYTES else b"",))
-
-
-def _last_value(data: bytes) -> LastValue:
-    import pickle
-
-    last = LastValue(None)
-    try:
-        last.value = pickle.loads(data)  # noqa: S301  from the process that ran the cell for us
-    except Exception:
-        last.there = False
-    return last
 
 
 def compute(call: CellCall, show: Show | None = None) -> Returned:
@@ -155,6 +121,7 @@ def _compute(call: CellCall, namespace: dict[str, Any], show: Show) -> Returned:
         data, metadata = _formatted(value)
         show({"output_type": "execute_result", "data": data, "metadata": metadata})
         returned.last = LastValue(value)
+    show_figures(everything=not _in_a_kernel())
     returned.values = collect(call.flow, call.python, namespace, [], 0, call.mutates)
     return returned
 

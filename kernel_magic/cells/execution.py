@@ -23,6 +23,7 @@ from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.capture import CellOutputs
 from headrace.kernel_magic.cells.engine_options import run_options
 from headrace.kernel_magic.cells.failures import Failures, Tracebacks
+from headrace.kernel_magic.cells.figures import show_figures
 from headrace.kernel_magic.cells.frames import one_line_error, own_traceback
 from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identity
 from headrace.kernel_magic.cells.last_value import LateValues, ValueHook
@@ -212,6 +213,7 @@ class CellAttempt:
         self._keeper = CellKeeper(
             session, identity(session, cell.id, cell.name), cell.name, cell.source, self._flow, cell.task.options
         )
+        self._keeper.result = result
 
     def run_sync(self, key: str) -> State:
         """Run it to its end in this thread."""
@@ -311,6 +313,7 @@ class CellAttempt:
             raise one_line_error(InvalidOption(text, field="skip_if")) from None
 
     def _after(self) -> Any:
+        show_figures()
         error = self._failures.error
         if error is not None:
             raise error

@@ -13,8 +13,9 @@ from headrace.core.cells import CellOptions
 from headrace.core.clock import instant
 from headrace.core.dataflow import CellFlow, normalise_source
 from headrace.core.settings import flag
+from headrace.kernel_magic.cells.last_value import VALUE_BYTES, LastValue
 from headrace.kernel_magic.cells.lazy import LAZY_BYTES, outputs_key
-from headrace.kernel_magic.cells.values import CellValues, collect, culprits, put_back, show_again
+from headrace.kernel_magic.cells.values import CellValues, collect, culprits, has_widgets, put_back, show_again
 from headrace.kernel_magic.results.hashing import TooLong, UnhashableInput, digest, within
 from headrace.kernel_magic.results.policies import INPUTS, TASK_SOURCE, CachePolicy, KeyContext, key_of, parse_policy
 from headrace.kernel_magic.results.source import source_digest
@@ -116,6 +117,8 @@ class CellKeeper:
         self._asked = asked_policy(options) is not None or bool(options.persist_result)
         #: What the cell shows, for keeping it with its values.
         self.outputs: Any = None
+        #: IPython's of the cell: it gets the value of the last expression.
+        self.result: Any = None
         #: The run under way, and what the cache knew about it.
         self.run: LiveRun | None = None
         self.decision: CacheDecision | None = None
@@ -146,9 +149,14 @@ class CellKeeper:
     def bring_back(self, values: CellValues) -> None:
         """Put a stored cell's outputs back and show again what it showed."""
         put_back(values, self._session.shell)
-        show_again(values, self._session.shell)
-        made = instant(values.made_at).astimezone().strftime("%d %b %Y %H:%M")
-        self._session.shell.display_pub.publish({"text/plain": f"cached, from {made}"})
+        show_again(values, self._session)
+        last = getattr(values, "last", None)  # older ones have none
+        if last is not None and last.there:
+            self._session.shell.displayhook.update_user_ns(last.value)
+            self.result.result = last.value
+        if self._session.kernel is None or self._session.is_interactive:  # an executed notebook keeps no times
+            made = instant(values.made_at).astimezone().strftime("%d %b %Y %H:%M")
+            self._session.shell.display_pub.publish({"text/plain": f"cached, from {made}"})
 
     def keep(self, run: LiveRun, _value: Any, decision: CacheDecision | None) -> Mapping[str, Any]:
         """Store the outputs where that was asked for, or is cheap."""
@@ -168,8 +176,14 @@ class CellKeeper:
         now = run.session.store.clock.now_us()
         python = self._session.plain_python(self._source)
         shown = self.outputs.snapshot() if self.outputs is not None else []
+        if has_widgets(shown):
+            words = "it shows a widget, which ends with its kernel, so this cell runs again instead of being restored"
+            return {"error": words} if asked else {}
         changed = [*options.mutates, *self._changed_inputs(parts)] if asked else list(options.mutates)
         values = collect(self._flow, python, namespace, shown, now, changed)
+        last = getattr(self.result, "result", None)
+        if last is not None and rough_bytes(last) <= VALUE_BYTES:
+            values.last = LastValue(last)
         record = cache.save(
             run.session.shelf,
             values,

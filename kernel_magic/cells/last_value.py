@@ -1,4 +1,4 @@
-"""The value of a cell's last expression, where IPython's own display hook would take another cell for it.
+"""The value of a cell's last expression, where IPython's own display hook would take another cell for it, or is not there.
 
 IPython shows a value under the newest cell, counts it as that one's `Out`, and
 looks for a `;` in that one's code. A background cell ends while others run,
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Takes the values of this context instead of IPython's hook.
 _TAKEN_BY: ContextVar[LateValues | None] = ContextVar("headrace_values_taken_by", default=None)
 _QUIET: ContextVar[bool] = ContextVar("headrace_quiet", default=False)
+#: A last value travels between processes and is stored up to this size, bytes.
+VALUE_BYTES = 8 << 20
 _NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER)
 
 
@@ -121,3 +123,36 @@ class LateValues:
                 yield
         finally:
             _TAKEN_BY.reset(token)
+
+
+class LastValue:
+    """The value of a cell's last expression; it does not travel where it cannot.
+
+    Parameters
+    ----------
+    value : object
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.there = True
+
+    def __reduce__(self) -> Any:
+        from headrace.kernel_magic.pickling import dumps
+
+        try:
+            data = dumps(self.value)
+        except Exception:
+            data = b""
+        return (_last_value, (data if len(data) <= VALUE_BYTES else b"",))
+
+
+def _last_value(data: bytes) -> LastValue:
+    import pickle
+
+    last = LastValue(None)
+    try:
+        last.value = pickle.loads(data)  # noqa: S301  from the process that ran the cell for us
+    except Exception:
+        last.there = False
+    return last

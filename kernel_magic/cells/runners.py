@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import HeadraceError, InvalidOption, InvalidParameter
-from headrace.kernel_magic.cells.elsewhere import CellCall, LastValue, Returned, compute
+from headrace.kernel_magic.cells.elsewhere import CellCall, Returned, compute
 from headrace.kernel_magic.cells.frames import one_line_error
+from headrace.kernel_magic.cells.last_value import LastValue
 from headrace.kernel_magic.cells.values import put_back
 from headrace.kernel_magic.engine.live import LiveRun
 from headrace.kernel_magic.engine.outcome import Kind, Outcome, raised

@@ -8,15 +8,22 @@ else is pickled together, so that names which share an object still do.
 from __future__ import annotations
 
 import ast
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.dataflow import CellFlow
 from headrace.core.errors import UnserializableResult
+from headrace.kernel_magic.cells.last_value import LastValue
+from headrace.kernel_magic.cells.routing import show
 from headrace.kernel_magic.results.serializers import PickleSerializer
 
+if TYPE_CHECKING:
+    from headrace.kernel_magic.cells.session import CellSession
+
+WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
@@ -35,6 +42,8 @@ class CellValues:
     outputs : list of dict
         What it showed, as nbformat outputs.
     made_at : int, µs
+    last : LastValue or None
+        The value of its last expression.
     """
 
     names: dict[str, Any] = field(default_factory=dict)
@@ -42,6 +51,7 @@ class CellValues:
     definitions: str = ""
     outputs: list[dict[str, Any]] = field(default_factory=list)
     made_at: int = 0
+    last: LastValue | None = None
 
     def __repr__(self) -> str:
         # Shown with the run: the values' own texts may be long, and long in the making.
@@ -125,13 +135,19 @@ def put_back(values: CellValues, shell: Any) -> None:
         shell.user_ns.pop(gone, None)
 
 
-def show_again(values: CellValues, shell: Any) -> None:
-    """Show again what the cell showed."""
-    import sys
+def has_widgets(outputs: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether outputs show widgets: those live with their kernel, and cannot be shown again."""
+    return any(WIDGET_TYPE in output.get("data", ()) for output in outputs)
 
+
+def show_again(values: CellValues, session: CellSession) -> None:
+    """Show again what the cell showed."""
+    shell = session.shell
     for output in values.outputs:
         kind = output["output_type"]
         if kind == "stream":
             (sys.stderr if output["name"] == "stderr" else sys.stdout).write(output["text"])
-        elif kind in ("display_data", "execute_result"):
+        elif kind == "execute_result":
+            show(session, {name: value for name, value in output.items() if name != "execution_count"}, session.request)
+        elif kind == "display_data":
             shell.display_pub.publish(output["data"], output.get("metadata") or {})
