@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,7 +74,7 @@ def test_a_figure_is_kept_with_the_run_and_shown_again(kernel: Kernel, newest: A
     source = f"%%task {name} --cache-policy inputs {where}\n{DRAWS}"
     first = kernel.run(source, cell_id=name, seconds=60)
     assert [list(shown) for shown in first.displays] == [["text/plain", "image/png"]]
-    run, outputs = newest(name)
+    _run, outputs = newest(name)
     assert ["image/png" in output["data"] for output in outputs] == [True]
     again = kernel.run(source, cell_id=name)
     assert newest(name)[0].state_name == "Cached"
