@@ -11,9 +11,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.deployments import DEFAULT_POOL
 from headrace.core.errors import HeadraceError, one_line
 from headrace.core.settings import find_store, user_name
+from headrace.server.worker.start import RENEW, take_lock
 
 if TYPE_CHECKING:
     from headrace.core.runs import Run
@@ -48,22 +50,32 @@ def main(arguments: list[str] | None = None) -> int:
         "--allow-insecure", action="store_true", help="the cluster may be another machine's, without TLS"
     )
     parser.add_argument("--idle-seconds", type=float, default=None)
+    parser.add_argument("--wait-seconds", type=float, default=0, help="with --auto: the other one is about to leave")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        return _run(options)
+        renewed = _run(options)
     except HeadraceError as error:
         print(f"headrace worker: {one_line(error)}", file=sys.stderr)
         return error.exit_code
+    if renewed:
+        # One more wish for the same must not end it before it listens again.
+        signal.signal(RENEW, signal.SIG_IGN)
+        words = sys.argv[1:] if arguments is None else arguments
+        os.execv(sys.executable, [sys.executable, "-m", "headrace.server.worker", *words])
+    return 0
 
 
-def _run(options: argparse.Namespace) -> int:
-    from headrace.server.worker.start import take_lock
-
+def _run(options: argparse.Namespace) -> bool:
+    """Work; return whether to begin anew with the code that is there now."""
     place = find_store()
     lock = take_lock(place, options.pool) if options.auto else None
-    if options.auto and lock is None:
-        return 0
+    deadline = SYSTEM_CLOCK.monotonic() + options.wait_seconds
+    while options.auto and lock is None:
+        if SYSTEM_CLOCK.monotonic() >= deadline:
+            return False
+        SYSTEM_CLOCK.sleep(0.2)
+        lock = take_lock(place, options.pool)
     from headrace.server.notices.notifier import Notifier
     from headrace.server.scheduler import Scheduler
     from headrace.server.worker import command
@@ -89,10 +101,14 @@ def _run(options: argparse.Namespace) -> int:
         idle_seconds=idle,
     )
 
+    renewing = threading.Event()
+
     def on_signal(number: int, _frame: Any) -> None:
+        if number == RENEW and number != signal.SIGTERM:
+            renewing.set()
         worker.drain()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, RENEW):
         signal.signal(number, on_signal)
     scheduler = Scheduler(store)
     thread = threading.Thread(target=scheduler.run, name="headrace-scheduler", daemon=True)
@@ -113,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
         if lock is not None:
             lock.close()
     log.info("worker of pool %s ends; %d runs go on without it", options.pool, len(worker.children))
-    return 0
+    return renewing.is_set()
 
 
 if __name__ == "__main__":

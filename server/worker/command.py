@@ -36,6 +36,8 @@ from headrace.server.worker.environment import (
 if TYPE_CHECKING:
     from headrace.store import Store
 
+#: The folder of every attempt's own folder, below the store's.
+ATTEMPTS = "attempts"
 #: Exit code of a process that found its attempt taken over by another one: no crash.
 SUPERSEDED = 75
 #: The kernel of a run that failed is kept so long (DESIGN.md, "Continuing a run"), seconds.
@@ -68,7 +70,7 @@ class Command:
 
 def attempt_folder(data_dir: Path, run: Run) -> Path:
     """Return the folder of a run's present attempt."""
-    return data_dir / "attempts" / run.id / str(run.attempt)
+    return data_dir / ATTEMPTS / run.id / str(run.attempt)
 
 
 def build(store: Store, run: Run) -> Command:

@@ -26,7 +26,13 @@ except ImportError:  # Windows: the store's row of the worker is the only guard
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
+    from headrace.core.deployments import Worker
     from headrace.store import Store
+
+#: A worker that was asked to leave needs so long at most: its drain, and what its threads are at, seconds.
+LEAVE_SECONDS = 40.0
+#: On it a worker leaves as on SIGTERM and begins anew in the same process.
+RENEW = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
 def log_path(place: StorePlace, pool: str) -> Path:
@@ -54,7 +60,7 @@ def take_lock(place: StorePlace, pool: str) -> IO[str] | None:
     return handle
 
 
-def start_worker(place: StorePlace, *, pool: str = DEFAULT_POOL, limit: int | None = None) -> int:
+def start_worker(place: StorePlace, *, pool: str = DEFAULT_POOL, limit: int | None = None, wait: float = 0) -> int:
     """Start a detached worker and return its process id; it leaves by itself when another one has the pool.
 
     Parameters
@@ -62,12 +68,16 @@ def start_worker(place: StorePlace, *, pool: str = DEFAULT_POOL, limit: int | No
     place : StorePlace
     pool : str, default "default"
     limit : int or None, default the number of cores
+    wait : float, default 0
+        So long the other one may need to leave, seconds.
     """
     log = log_path(place, pool)
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = [sys.executable, "-m", "headrace.server.worker", "--auto", "--pool", pool]
     if limit is not None:
         arguments += ["--limit", str(limit)]
+    if wait:
+        arguments += ["--wait-seconds", f"{wait:g}"]
     # Another umask must not open the log to others.
     with os.fdopen(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as out:
         process = subprocess.Popen(
@@ -83,7 +93,9 @@ def start_worker(place: StorePlace, *, pool: str = DEFAULT_POOL, limit: int | No
 
 
 def ensure_worker(store: Store, *, owner: str, pool: str = DEFAULT_POOL) -> bool:
-    """Start a worker unless one is alive for the pool; one of another version that was started so is asked to leave.
+    """Start a worker unless one is alive for the pool; those of another version on this host are replaced.
+
+    Their runs go on, and the new worker takes them over.
 
     Returns
     -------
@@ -93,11 +105,22 @@ def ensure_worker(store: Store, *, owner: str, pool: str = DEFAULT_POOL) -> bool
     from headrace import __version__
 
     alive = store.workers.alive(pool=pool, owner=owner)
-    old = [w for w in alive if w.version != __version__ and w.details.get("auto") and liveness.is_local(w.owner_id)]
-    for worker in old:
-        # Its runs go on, and the new worker takes them over (it gets the lock when the old one has left).
-        os.kill(liveness.pid_of(worker.owner_id), signal.SIGTERM)
-    if alive:
+    leaving = [w for w in alive if w.version != __version__ and _replace(w)]
+    if len(alive) > len(leaving):
         return False
-    start_worker(store.place, pool=pool)
+    start_worker(store.place, pool=pool, wait=LEAVE_SECONDS if leaving else 0)
     return True
+
+
+def _replace(worker: Worker) -> bool:
+    """Have a worker of another version leave, or begin anew where it is; return whether it leaves."""
+    if not liveness.is_local(worker.owner_id):
+        return False
+    pid = liveness.pid_of(worker.owner_id)
+    if worker.details.get("auto"):
+        os.kill(pid, signal.SIGTERM)
+        return True
+    # Somebody started it, or the machine did: it goes on as what it is, with the code that is there now.
+    if worker.details.get("python") == sys.executable:
+        os.kill(pid, RENEW)
+    return False

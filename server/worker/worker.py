@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from headrace.core.states import StateType
 from headrace.server.worker import command, facts
 from headrace.server.worker.capture import Tail, store_lines
 from headrace.server.worker.child import Child, how_it_ended
+from headrace.server.worker.leftovers import remove_leftovers
 from headrace.server.worker.reaper import REAP_SECONDS, Reaper
 from headrace.server.worker.recovering import recover
 from headrace.server.worker.warm import WarmUnits
@@ -145,7 +147,7 @@ class Worker:
                 pid=os.getpid(),
                 version=__version__,
                 slots=self.limit,
-                details={"auto": True} if self._idle_seconds is not None else {},
+                details={"auto": self._idle_seconds is not None, "python": sys.executable},
             )
         )
 
@@ -200,6 +202,7 @@ class Worker:
             changed = True
         if self._every("retain", RETAIN_SECONDS):
             retain(self.store)
+            remove_leftovers(self.store)
             liveness.sweep()
             backup_daily(self.store.database)
         if self._every("warm", 1.0):

@@ -10,8 +10,6 @@ import pytest
 from jupyter_server.serverapp import ServerApp
 from server_help import Api, record, until
 
-from headrace.core.deployments import Worker
-from headrace.core.ids import new_id
 from headrace.core.states import StateType
 from headrace.server.background import Background
 from headrace.server.services import Services
@@ -48,7 +46,7 @@ async def test_a_worker_is_started_when_something_waits_and_only_for_ones_own_po
     api: Api, services: Services, write_notebook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[str] = []
-    monkeypatch.setattr("headrace.server.worker.start.start_worker", lambda place, *, pool: started.append(pool))
+    monkeypatch.setattr("headrace.server.worker.start.start_worker", lambda place, *, pool, wait: started.append(pool))
     write_notebook("r.ipynb")
     background = Background(services)
     services.store.workers.set_pool("gpu")
@@ -59,21 +57,6 @@ async def test_a_worker_is_started_when_something_waits_and_only_for_ones_own_po
     background._see_to_workers()
     background._see_to_workers()
     assert started == ["default"]
-
-
-async def test_a_worker_of_another_version_is_asked_to_leave(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from headrace.server.worker import start
-
-    told: list[tuple[int, int]] = []
-    monkeypatch.setattr(start.os, "kill", lambda pid, number: told.append((pid, number)))
-    monkeypatch.setattr(start, "start_worker", lambda place, *, pool: 0)
-    me = liveness.owner_id()
-    worker = Worker(id=new_id(), owner=services.owner, owner_id=me, pid=1, version="0.0.1", details={"auto": True})
-    services.store.workers.register(worker)
-    assert start.ensure_worker(services.store, owner=services.owner) is False
-    assert told == [(liveness.pid_of(me), start.signal.SIGTERM)]
 
 
 async def test_runs_in_progress_count_as_activity_and_an_idle_panel_does_not(

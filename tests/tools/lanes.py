@@ -142,7 +142,7 @@ def lanes() -> list[Lane]:
         pytest_lane("store", 85, "store", "contract"),
         pytest_lane("kernel_magic", 195, "kernel_magic"),
         pytest_lane("server", 110, "server", plugins=jupyter),
-        pytest_lane("acceptance", 335, "acceptance", "binder"),
+        pytest_lane("acceptance", 350, "acceptance", "binder"),
         pytest_lane("install", 110, "install"),
         front_lane(),
         pytest_lane("browser", 220, "browser", plugins=(), needs=("chromium",), alone=True),

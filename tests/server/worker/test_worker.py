@@ -21,6 +21,7 @@ from headrace.core.settings import find_store, user_name
 from headrace.core.states import StateType
 from headrace.server.worker import child as child_module
 from headrace.server.worker import command
+from headrace.server.worker.leftovers import remove_leftovers
 from headrace.server.worker.worker import Worker
 from headrace.store import Store
 
@@ -432,6 +433,21 @@ def test_a_deployments_kernel_is_the_one_it_was_made_with_whatever_this_worker_w
     gone = replace(run, details={"launch": {"kernel_name": "special", "kernel_spec": {"argv": ["/gone/python"]}}})
     with pytest.raises(NotFound, match="/gone/python"):
         command.build(store, gone)
+
+
+def test_the_files_of_deleted_runs_go_and_others_stay(store: Store) -> None:
+    ids = [submit(store) for _ in range(3)]
+    with working(store) as worker:
+        for run_id in ids:
+            ended(store, run_id)
+        wait_for(lambda: not worker.children)
+    folders = [store.place.data_dir / "attempts" / run_id for run_id in ids]
+    for folder in folders[:2]:
+        os.utime(folder, (0, 0))
+    store.runs.delete(ids[0])
+    store.runs.delete(ids[2])
+    assert remove_leftovers(store) == 1
+    assert [folder.exists() for folder in folders] == [False, True, True]
 
 
 def test_a_worker_holds_nothing_of_the_runs_that_have_ended(store: Store) -> None:
