@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         # One more wish for the same must not end it before it listens again.
         signal.signal(RENEW, signal.SIG_IGN)
         words = sys.argv[1:] if arguments is None else arguments
-        os.execv(sys.executable, [sys.executable, "-m", "headrace.server.worker", *words])
+        os.execv(sys.executable, [sys.executable, "-m", "headrace.server.worker", *words])  # noqa: S606 - itself
     return 0
 
 

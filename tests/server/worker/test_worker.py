@@ -21,7 +21,6 @@ from headrace.core.settings import find_store, user_name
 from headrace.core.states import StateType
 from headrace.server.worker import child as child_module
 from headrace.server.worker import command
-from headrace.server.worker.leftovers import remove_leftovers
 from headrace.server.worker.worker import Worker
 from headrace.store import Store
 
@@ -390,27 +389,6 @@ def test_a_deployment_with_nothing_to_run_is_paused_after_three_firings(store: S
     assert "3 runs" in (store.deployments.get(deployment.id).error or "")
 
 
-def test_old_runs_go_where_a_deployment_says_so(store: Store) -> None:
-    from headrace.core.deployments import Deployment
-    from headrace.core.ids import new_id
-    from headrace.core.launching import deployment_run
-    from headrace.store.deploying import retain
-
-    kept = store.deployments.create(Deployment(id=new_id(), name="kept", owner="a"))
-    few = store.deployments.create(Deployment(id=new_id(), name="few", owner="a", retention={"runs": 2}))
-    old = store.deployments.create(Deployment(id=new_id(), name="old", owner="a", retention={"days": 1}))
-    day = 86_400_000_000
-    now = store.clock.now_us()
-    for deployment in (kept, few, old):
-        for number in range(4):
-            run = store.runs.create(deployment_run(deployment, now=now - number * day - 1))
-            store.runs.advance(run.id, S.CANCELLED, "Cancelled", attempt=1)
-    unfinished = store.runs.create(deployment_run(old, now=now - 9 * day))
-    assert retain(store) == 5
-    assert [len(store.deployments.last_runs(d.id)) for d in (kept, few, old)] == [4, 2, 2]
-    assert store.runs.find(unfinished.id) is not None
-
-
 def test_a_deployments_kernel_is_the_one_it_was_made_with_whatever_this_worker_would_find(store: Store) -> None:
     from headrace.core.errors import NotFound
 
@@ -433,21 +411,6 @@ def test_a_deployments_kernel_is_the_one_it_was_made_with_whatever_this_worker_w
     gone = replace(run, details={"launch": {"kernel_name": "special", "kernel_spec": {"argv": ["/gone/python"]}}})
     with pytest.raises(NotFound, match="/gone/python"):
         command.build(store, gone)
-
-
-def test_the_files_of_deleted_runs_go_and_others_stay(store: Store) -> None:
-    ids = [submit(store) for _ in range(3)]
-    with working(store) as worker:
-        for run_id in ids:
-            ended(store, run_id)
-        wait_for(lambda: not worker.children)
-    folders = [store.place.data_dir / "attempts" / run_id for run_id in ids]
-    for folder in folders[:2]:
-        os.utime(folder, (0, 0))
-    store.runs.delete(ids[0])
-    store.runs.delete(ids[2])
-    assert remove_leftovers(store) == 1
-    assert [folder.exists() for folder in folders] == [False, True, True]
 
 
 def test_a_worker_holds_nothing_of_the_runs_that_have_ended(store: Store) -> None:
