@@ -160,6 +160,12 @@ class PrivatePostgres:
         self.execute(f"CREATE SCHEMA {name}")
         return f"{self.url('postgres')}&options=-csearch_path%3D{name}"
 
+    def own_database(self) -> str:
+        """Return the name of an empty database, for those who cannot name a schema when they connect."""
+        name = f"own_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return name
+
     def disconnect(self) -> None:
         """End every connection, so that nothing left of one test can meet the next."""
         self.execute(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from private_postgres import PrivatePostgres
+from transaction_pooler import TransactionPooler
 
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.ids import new_id
@@ -21,12 +24,33 @@ pytestmark = [pytest.mark.postgres, pytest.mark.process]
 S = StateType
 
 
-@pytest.fixture
-def store(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("HEADRACE_DATABASE_URL", postgres_url)
-    opened = Store(find_store())
-    yield opened
-    opened.close()
+@pytest.fixture(params=["direct", "behind a pooler of transactions"])
+def store(
+    request: pytest.FixtureRequest, postgres_url: str, postgres_server: PrivatePostgres, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    """A store of each kind; of the pooled one nobody may leave anything in a session."""
+    with ExitStack() as stack:
+        pooler = None
+        if request.param != "direct":
+            pooler = stack.enter_context(TransactionPooler(postgres_server.folder, postgres_server.own_database()))
+        monkeypatch.setenv("HEADRACE_DATABASE_URL", postgres_url if pooler is None else pooler.url)
+        opened = Store(find_store())
+        yield opened
+        opened.close()
+        if pooler is not None:
+            assert min(pooler.served.values()) > 5, pooler.served
+            for left in LEFT_IN_SESSIONS:
+                assert set(pooler.ask(left)) == {"0"}, left
+
+
+#: What outlives a transaction, and would be somebody else's next.
+LEFT_IN_SESSIONS = (
+    "SELECT count(*) FROM pg_prepared_statements",
+    "SELECT count(*) FROM pg_listening_channels()",
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+    "SELECT count(*) FROM pg_settings WHERE source = 'session'",
+    "SELECT count(*) FROM pg_class WHERE relpersistence = 't'",
+)
 
 
 def test_runs_are_claimed_started_captured_retried_and_cancelled(store: Store, tmp_path: Any) -> None:
