@@ -217,15 +217,17 @@ class CellAttempt:
 
     def run_sync(self, key: str) -> State:
         """Run it to its end in this thread."""
+        from headrace.kernel_magic.engine.interrupt import KEYBOARD
         from headrace.kernel_magic.engine.sync import execute_sync
 
         late = self._late.taking() if self._late is not None else nullcontext()
-        with self._session.listening(outputs := CellOutputs(self._say)), late:
-            self._keeper.outputs = outputs
-            body = self._body_in_runner if self._where else self._body_sync
-            state = execute_sync(self._definition(), body, **self._call())
-            self._failures.end(state)
-        return self._finish(key, state, outputs)
+        with KEYBOARD.held_back():
+            with self._session.listening(outputs := CellOutputs(self._say)), late:
+                self._keeper.outputs = outputs
+                body = self._body_in_runner if self._where else self._body_sync
+                state = execute_sync(self._definition(), body, **self._call())
+                self._failures.end(state)
+            return self._finish(key, state, outputs)
 
     async def run_async(self, key: str) -> State:
         """Run it to its end on the kernel's event loop."""

@@ -40,7 +40,9 @@ def _without_ours(trace: types.TracebackType | None) -> types.TracebackType | No
         return entries[0] if entries else None
     chain: types.TracebackType | None = None
     for entry in reversed(theirs):
-        chain = types.TracebackType(chain, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        # An interrupt may land on an instruction that belongs to no line.
+        line = entry.tb_lineno or entry.tb_frame.f_code.co_firstlineno
+        chain = types.TracebackType(chain, entry.tb_frame, entry.tb_lasti, line)
     return chain
 
 

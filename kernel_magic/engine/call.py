@@ -43,7 +43,8 @@ def call(run: LiveRun, body: Callable[[], Any]) -> Outcome:
     except (CancelSignal, TimeoutSignal) as error:  # it came while the body was just being left
         swallow_late_signal(run)
         outcome = Outcome(Kind.CANCEL, None, error)
-    CURRENT.reset(token)
+    finally:
+        CURRENT.reset(token)
     return outcome
 
 

@@ -5,30 +5,125 @@ on its stack and no record is being written there: its frames are looked at
 first. Threads get an asynchronous exception, the main thread a signal too (a
 system call that waits ends by it), async bodies `task.cancel()`, and what runs
 elsewhere (child processes, a cluster) is stopped by its handle.
+
+Ctrl-C (the kernel's interrupt, too) is heard at once in bodies and in waits. In
+the midst of recording it would leave a run without its end, or be swallowed
+with an error of the database that it broke: it waits until that is done.
 """
 
 from __future__ import annotations
 
+import _thread
 import ctypes
+import logging
 import signal
 import sys
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from headrace import core
 from headrace.core.errors import CancelSignal
-from headrace.kernel_magic.engine.call import INTERRUPTS, _attempt
+from headrace.kernel_magic.engine.call import INTERRUPTS, _attempt, sleep
 from headrace.kernel_magic.engine.live import LIVE, LiveRun, current
 
 #: Ignored by default, sent by hardly anything (Go's runtime uses it for the same purpose).
 SIGNAL = getattr(signal, "SIGURG", None)
 
 _BODY = _attempt.__code__
-_HOUSE = Path(__file__).parents[2]
+_OURS = (str(Path(core.__file__).parent.parent), str(Path(__file__).parents[1]))
+_STORE, _ENGINE = str(Path(_OURS[0]) / "store"), Path(__file__).parent
 #: Code in these places must not be interrupted half-way: a run would be left without its end, or a record half-written.
-_SHIELDED = (str(_HOUSE / "store"), str(_HOUSE / "kernel_magic" / "engine"))
+_SHIELDED = (_STORE, str(_ENGINE))
+#: Where Ctrl-C waits: a stack is at such work if this is the innermost of our code on it, a body or a wait aside.
+_WORK = (
+    _STORE,
+    *(str(_ENGINE / f"{name}.py") for name in ("call", "common", "interrupt", "live", "outcome", "sync")),
+    str(_ENGINE.parent / "cells" / "capture.py"),
+)
+_WAIT = sleep.__code__
+#: Ctrl-C that came at such a moment comes again after this long, seconds, …
+_AGAIN = 0.01
+#: … and after this long it is heard wherever it finds us, seconds: a store that is locked is no reason to hang.
+_LONGEST = 2.0
 _listening = False
+
+
+class _KeyboardInterrupts:
+    """Ctrl-C while the main thread moves a run on."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Hear Ctrl-C in the block where nothing is lost by it, at the latest at the block's end.
+
+        Only where Python's own handler stands, which raises KeyboardInterrupt: whoever has set another one knows why.
+        """
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            yield
+            return
+        signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            yield
+        finally:
+            came = self._taken()  # nothing is sent again after this; what was sent just before is taken below
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self._taken() or came:
+                raise KeyboardInterrupt
+
+    def _taken(self) -> bool:
+        with self._lock:
+            came, self._since = self._since is not None, None
+        return came
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if at_work(frame) and (self._since is None or now - self._since < _LONGEST):
+            if self._since is None:
+                self._since = now
+            # Not by `threading`, whose locks the main thread may be holding just now.
+            _thread.start_new_thread(self._send_again, ())
+            return
+        self._since = None
+        signal.default_int_handler(number, frame)
+
+    def _send_again(self) -> None:
+        time.sleep(_AGAIN)
+        with self._lock:
+            if self._since is None:
+                return
+            if hasattr(signal, "pthread_kill"):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            else:
+                _thread.interrupt_main()
+
+
+KEYBOARD = _KeyboardInterrupts()
+
+
+def at_work(frame: FrameType | None) -> bool:
+    """Return whether a stack is where an interrupt would leave a record unwritten."""
+    innermost = frame
+    while frame is not None:
+        code = frame.f_code
+        if code is _BODY or code is _WAIT:
+            return frame is innermost  # else it is the user's code, or a wait, that is interrupted
+        if code.co_filename == logging.__file__:  # it would keep the lock of a handler, for which all others wait then
+            return True
+        if code.co_filename.startswith(_OURS):
+            return code.co_filename.startswith(_WORK)
+        frame = frame.f_back
+    return False
 
 
 def listen() -> None:

@@ -118,6 +118,15 @@ def run_sync(run: LiveRun, body: Callable[[], Any], *, refused: Outcome | None =
         refused=refused,
         repeatable=run.repeatable,
     )
+    if run.parent is not None:
+        return _to_end(run, brain, body)
+    from headrace.kernel_magic.engine.interrupt import KEYBOARD
+
+    with KEYBOARD.held_back():
+        return _to_end(run, brain, body)
+
+
+def _to_end(run: LiveRun, brain: Brain, body: Callable[[], Any]) -> Outcome:
     try:
         outcome = drive(run, brain, body)
     except BaseException as error:
