@@ -63,6 +63,11 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
     show_all_owners = Bool(
         False, config=True, help="Show everybody's runs and deployments on a shared store, not only one's own."
     )
+    require_trust = Bool(
+        False,
+        config=True,
+        help="Refuse to schedule a notebook that Jupyter does not trust, unless the request says to which content one agrees.",
+    )
     follow_links = Bool(
         False, config=True, help="Let notebooks be reached through symbolic links that lead out of the server's root."
     )
@@ -95,6 +100,7 @@ class HeadraceApp(ExtensionAppJinjaMixin, ExtensionApp):
             kernel_finder=server.kernel_spec_manager,
             pools=tuple(part.strip() for part in self.pools.split(",") if part.strip()),
             install_source=self.install_source,
+            require_trust=self.require_trust,
         )
         self.hub = Hub(self.services)
         self.services.background = Background(

@@ -59,6 +59,8 @@ class Services:
         Pools besides the default one that workers are started for.
     install_source : str, default ""
         What is installed into kernels that lack Headrace; empty: this one.
+    require_trust : bool, default False
+        Refuse to schedule a notebook that Jupyter does not trust and nobody has agreed to.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Services:
         pools: tuple[str, ...] = (),
         runtime_dir: Path | None = None,
         install_source: str = "",
+        require_trust: bool = False,
     ) -> None:
         self.root = root
         #: Where kernels say which store they record into; None: not looked at.
@@ -79,6 +82,7 @@ class Services:
         self.place = place or find_store()
         self.owner = owner or user_name()
         self.all_owners = all_owners
+        self.require_trust = require_trust
         self.background: Any = None
         self._kernel_finder = kernel_finder
         self._pools = frozenset(pools)

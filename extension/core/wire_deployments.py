@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from headrace.core import notices
 from headrace.core.clock import iso
 from headrace.core.deployments import Deployment, ScheduleRow, Slot, Worker
 from headrace.core.runs import Run
@@ -36,6 +37,20 @@ def deployment_to_wire(deployment: Deployment) -> dict[str, Any]:
     data["tags"] = list(deployment.tags)
     data["created_at"], data["updated_at"] = iso(deployment.created_at), iso(deployment.updated_at)
     return data
+
+
+def notice_to_wire(notice: Any) -> dict[str, Any]:
+    """Return a notice as JSON values; what its address keeps secret is masked."""
+    return {
+        "run_id": notice.run_id,
+        "event": notice.event,
+        "to": notices.shown(notice.address),
+        "created_at": iso(notice.created_at),
+        "sent_at": iso(notice.sent_at),
+        "next_at": iso(notice.next_at),
+        "attempts": notice.attempts,
+        "error": notice.error,
+    }
 
 
 def last_run_to_wire(run: Run) -> dict[str, Any]:

@@ -50,9 +50,13 @@ TIMING = Form(
     )
 )
 SCHEDULE = with_fields(TIMING, (record("parameters"), flag("active"), text("slug", most=100, least=1, nullable=True)))
+AGREED = text(
+    "agreed", most=64, least=64, help="SHA-256 of the notebook that one has looked at and lets run by itself."
+)
 NEW_SCHEDULE = with_fields(
     SCHEDULE,
     (
+        AGREED,
         identifier("deployment_id"),
         text("notebook", most=PATH, least=1, help="Makes the deployment of a notebook too."),
         text("name", most=200, least=1),
@@ -98,6 +102,7 @@ _DEPLOYMENT: tuple[Field, ...] = (
     flag("paused"),
     record("retention", nullable=True),
     NOTIFY,
+    AGREED,
 )
 NEW_DEPLOYMENT = Form(
     (text("name", most=200, least=1, required=True), *_DEPLOYMENT, records("schedules", SCHEDULE, most=50)),

@@ -11,13 +11,13 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from headrace.core import notices
-from headrace.core.clock import iso
 from headrace.core.deployments import Deployment, ScheduleRow
 from headrace.core.errors import NotFound, UsageError
 from headrace.core.ids import is_id, new_id
 from headrace.core.launching import check_tokens
 from headrace.core.runs import Run
-from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire
+from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire, notice_to_wire
+from headrace.server import agreement
 from headrace.server.notices.sending import mail_is_set_up
 from headrace.server.scheduler import slot_run
 from headrace.store import timetable
@@ -219,11 +219,13 @@ class DeploymentsManager:
             fields["env_file"] = root.resolve(fields["env_file"], field="env_file")
         return fields
 
-    def _details(self, body: Mapping[str, Any], held: Deployment | None) -> dict[str, Any]:
-        """Return what else is known of a deployment, who is told included; what a request does not say stays."""
+    def _details(self, body: Mapping[str, Any], held: Deployment | None, path: str | None) -> dict[str, Any]:
+        """Return what else is known of a deployment: who is told, who agreed; what a request does not say stays."""
         details = {**(held.details if held else {}), **body.get("details", {})}
         if "notify" in body:
             details[notices.KEY] = self._rules(body["notify"], details)
+        if path is not None and {"notebook", "agreed"} & body.keys():
+            details = agreement.agreed(self._services, path, body.get("agreed"), details)
         return details
 
     def _rules(self, given: Sequence[Mapping[str, Any]], details: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,19 +243,7 @@ class DeploymentsManager:
     def notices(self, deployment_id: str) -> list[dict[str, Any]]:
         """Return what was told of a deployment lately, newest first."""
         self.get(deployment_id)
-        return [
-            {
-                "run_id": notice.run_id,
-                "event": notice.event,
-                "to": notices.shown(notice.address),
-                "created_at": iso(notice.created_at),
-                "sent_at": iso(notice.sent_at),
-                "next_at": iso(notice.next_at),
-                "attempts": notice.attempts,
-                "error": notice.error,
-            }
-            for notice in self._services.store.notices.of_deployment(deployment_id)
-        ]
+        return [notice_to_wire(notice) for notice in self._services.store.notices.of_deployment(deployment_id)]
 
     def _pin(self, fields: dict[str, Any], source: str | None, path: str | None, *, keep: bool = True) -> None:
         """Keep a copy of the notebook's present content (or only name it), or let go of it.
@@ -292,7 +282,8 @@ class DeploymentsManager:
         ------
         NotFound, UsageError
         """
-        fields = {**self._fields(body), "details": self._details(body, held)}
+        fields = self._fields(body)
+        fields["details"] = self._details(body, held, fields.get("notebook_path"))
         deployment = Deployment(id=new_id(), name=body["name"], owner=self._services.owner, **fields)
         self.check_parameters(deployment, deployment.parameters, defaults=True)
         for item in body.get("schedules", ()):
@@ -351,11 +342,15 @@ class DeploymentsManager:
         name = body.get("name")
         held = self._services.store.deployments.of_notebook(path, self._services.owner)
         if held is not None and name in (None, held.name):
-            return held
+            details = agreement.agreed(self._services, path, body.get("agreed"), dict(held.details))
+            if details == held.details:
+                return held
+            return self._services.store.deployments.update(held.id, details=details)
         label = name or os.path.basename(path).removesuffix(".ipynb")
         if name is None and self._services.store.deployments.named(label, self._services.owner) is not None:
             label = notebook.removesuffix(".ipynb")
-        return self.create({"notebook": notebook, "name": label, "kernel_name": body.get("kernel_name")})
+        agreed = {"agreed": body["agreed"]} if body.get("agreed") is not None else {}
+        return self.create({"notebook": notebook, "name": label, "kernel_name": body.get("kernel_name"), **agreed})
 
     def change(self, deployment_id: str, body: Mapping[str, Any]) -> Deployment:
         """Change a deployment.
@@ -366,11 +361,11 @@ class DeploymentsManager:
         """
         held = self.get(deployment_id)
         changes = self._fields(body)
-        if "notify" in body:
-            changes["details"] = self._details(body, held)
+        path = changes.get("notebook_path", held.notebook_path)
+        if {"notify", "notebook", "agreed"} & body.keys():
+            changes["details"] = self._details(body, held, path)
         if "name" in body:
             changes["name"] = body["name"]
-        path = changes.get("notebook_path", held.notebook_path)
         kept = held.source_mode if "notebook" in body and held.notebook_path else None
         self._pin(changes, body.get("source") or kept, path)
         new = replace(held, **changes)

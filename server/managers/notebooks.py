@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.errors import InvalidParameter, NotFound, UnknownKernel
 from headrace.core.parameters import prepare
 from headrace.core.parameters.schema import parameter_schema
+from headrace.server import agreement
 from headrace.server.inspection import Inspection, inspect_notebook_file
 from headrace.server.secret_values import set_aside
 from headrace.store.documents import Document
@@ -172,7 +173,8 @@ class NotebooksManager:
         """
         full = self._services.root.notebook(path, field="path")
         inspection = inspect_file(full)
-        code = [cell for cell in _cells(self.read(full)) if cell.get("cell_type") == "code"]
+        content = self.read(full)
+        code = [cell for cell in _cells(content) if cell.get("cell_type") == "code"]
         kernel = inspection.kernel_name or self._services.default_kernel
         return {
             "path": path,
@@ -196,6 +198,8 @@ class NotebooksManager:
             "tasks": sum(1 for cell in code if source_of(cell).lstrip().startswith("%%task")),
             "cells": len(code),
             "headrace_in_kernel": None,
+            "trusted": agreement.is_trusted(content),
+            "sha256": agreement.digest(content),
         }
 
     def cells(self, path: str) -> list[dict[str, Any]]:

@@ -207,6 +207,9 @@ def test_a_link_that_carries_a_command_opens_a_dialog_and_no_more(
     page.evaluate("([command, given]) => window.jupyterapp.commands.execute(command, given)", [command, given])
     expect(page.locator("dialog[open]")).to_contain_text("bait.ipynb")
     expect(page.locator("dialog[open] .hr-mod-accept")).to_be_visible()
+    # Nobody has run and saved it here; who schedules it all the same is told so.
+    note = page.get_by_role("note").filter(has_text="does not trust this notebook")
+    expect(note).to_have_count(1 if command == "headrace:schedule" else 0)
     assert [line for line in changed if "preview" not in line] == []
     page.keyboard.press("Escape")
     assert [line for line in changed if "preview" not in line] == []

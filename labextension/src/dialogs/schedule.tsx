@@ -19,9 +19,12 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
   const form = useNotebookForm(request);
   const [when, setWhen] = React.useState(newSchedule);
   const [valid, setValid] = React.useState(false);
+  // Somebody else's notebook would run by itself: who goes on has been told, and agrees to what it is now.
+  const strange = form.inspection?.trusted === false;
   const accept = () =>
     void form.submit(async body => {
       const { notebook, name, parameters, ...rest } = body;
+      const agreed = strange ? { agreed: form.inspection?.sha256 } : {};
       const schedule = { ...scheduleBody(when), parameters };
       if (request.deploymentId) {
         await manager.api.createSchedule({ deployment_id: request.deploymentId, ...schedule });
@@ -30,8 +33,8 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
       }
       // What a schedule does not say itself belongs to the deployment behind it.
       const sentence = Object.keys(rest).length
-        ? await deploy({ notebook, name: name ?? fileName(request.path), ...rest, schedules: [schedule] })
-        : (await manager.api.createSchedule({ notebook, ...(name ? { name } : {}), ...schedule })).sentence;
+        ? await deploy({ notebook, name: name ?? fileName(request.path), ...rest, ...agreed, schedules: [schedule] })
+        : (await manager.api.createSchedule({ notebook, ...(name ? { name } : {}), ...agreed, ...schedule })).sentence;
       onClose();
       host.notify('success', trans.__('%1 is scheduled: %2', fileName(request.path), sentence));
     });
@@ -52,6 +55,13 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
     >
       <Banner />
       {!request.deploymentId && <DialogKernelNotice form={form} />}
+      {strange && !request.deploymentId && (
+        <p className="hr-banner" role="note">
+          {trans.__(
+            'Jupyter does not trust this notebook: it comes from elsewhere. Scheduled, it runs by itself as you: read it first.'
+          )}
+        </p>
+      )}
       <div className="hr-columns">
         <div>
           <ScheduleBuilder

@@ -186,6 +186,9 @@ export interface IInspection {
   tasks: number;
   cells: number;
   headrace_in_kernel: boolean | null;
+  /** Whether Jupyter trusts it; of an older server it is not known. */
+  trusted?: boolean;
+  sha256?: string;
 }
 
 export interface IKernelSpec {
