@@ -163,7 +163,8 @@ class Reader:
         counted = False
         for event in events:
             kind = event.kind
-            counted = counted or kind in _COUNTED
+            # Whole runs are counted: what happens to their parts, often many a second, changes no number.
+            counted = counted or (kind in _COUNTED and event.run_id in (None, event.root_id))
             if kind in (e.RUN_STATE, e.RUN_UPDATED, e.RUN_CANCEL_REQUESTED, e.RUN_FENCED):
                 if event.run_id is not None:
                     changed[event.run_id] = event.seq

@@ -67,6 +67,17 @@ async def test_it_greets_and_then_tells_what_changes(listen: Any, services: Serv
     assert "deployments" not in changes
 
 
+async def test_runs_are_counted_again_only_when_a_whole_run_changes(listen: Any, services: Services) -> None:
+    root = record(services)
+    stream = await listen()
+    await stream.next("hello")
+    await stream.socket.write_message(json.dumps({"type": "watch", "roots": [root]}))
+    task = record(services, parent=root, root=root)
+    changes = await stream.next("changes", key="runs")
+    assert [run["id"] for run in changes["runs"]] == [task]
+    assert "counts" not in changes
+
+
 async def test_what_happens_before_the_reader_of_the_journal_has_begun_is_told(
     listen: Any, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ export function showFlow(
   const follow = () => content.follow(panel.content.activeCell?.model.id ?? null);
   panel.content.activeCellChanged.connect(follow);
   const widget = new MainAreaWidget({ content });
+  widget.toolbar.hide();
   widget.id = `headrace-flow-${panel.id}`;
   open.set(panel, widget);
   const close = () => widget.dispose();
