@@ -295,6 +295,19 @@ def load_ipython_extension(ipython: Any) -> None:
     import_module("headrace.kernel_magic.magics").load(ipython)
 
 
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take the magics out again: `%unload_ext headrace`.
+
+    Parameters
+    ----------
+    ipython : IPython.core.interactiveshell.InteractiveShell
+        The running shell.
+    """
+    from importlib import import_module
+
+    import_module("headrace.kernel_magic.magics").unload(ipython)
+
+
 def _join_running_shell() -> None:
     """Register the magics where `import headrace` is run in a notebook: a person who imports it means to use it.
 

@@ -109,14 +109,16 @@ class FlowMagic(_Subcommands):
         options = _flags("graph", words, set(), {"static"})
         return show_graph(self._session, static="static" in options)
 
-    def restore(self, _words: list[str]) -> TextTable:
+    def restore(self, words: list[str]) -> TextTable:
         """Bring back what is stored."""
+        _flags("restore", words, set(), set())
         from headrace.kernel_magic.cells import flow_run
 
         return TextTable(("cell", "what was done"), flow_run.restore(self._session))
 
-    def clear(self, _words: list[str]) -> str:
+    def clear(self, words: list[str]) -> str:
         """Forget this notebook's stored outputs."""
+        _flags("clear", words, set(), set())
         from headrace.kernel_magic.cells.keeping import identity
         from headrace.store import get_store
 
@@ -137,11 +139,16 @@ class FlowMagic(_Subcommands):
         from headrace.kernel_magic.engine.live import LIVE
         from headrace.store import get_store
 
-        names = set(words) or set(self._session.background.names)
-        chosen = [run for run in list(LIVE.values()) if run.kind == "cell" and run.name in names]
+        running = self._session.background.names
+        unknown = [word for word in words if word not in running]
+        if unknown:
+            there = f"there are: {', '.join(running)}" if running else "none runs"
+            raise UsageError(f"%flow cancel: no background cell {unknown[0]!r} runs; {there}.")
+        names = words or running
+        chosen = [run for run in list(LIVE.values()) if run.kind in ("cell", "flow") and run.name in names]
         for run in chosen:
             get_store().runs.request_cancel(run.id, reason="%flow cancel")
-        return f"Asked to end: {', '.join(run.name for run in chosen)}." if chosen else "No such cell is running."
+        return f"Asked to end: {', '.join(run.name for run in chosen)}." if chosen else "No background cell runs."
 
 
 def _flags(command: str, words: list[str], valued: set[str], plain: set[str]) -> dict[str, str]:
@@ -152,7 +159,9 @@ def _flags(command: str, words: list[str], valued: set[str], plain: set[str]) ->
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or name not in valued | plain:
             known = ", ".join(f"--{n}" for n in sorted(valued | plain))
-            raise UsageError(f"%flow {command} has no {word!r}; known: {known}.")
+            raise UsageError(
+                f"%flow {command} has no {word!r}; {f'known: {known}' if known else 'it takes no options'}."
+            )
         if name in valued and not equals:
             value = next(rest, "")
             if not value:
@@ -205,7 +214,9 @@ class HeadraceMagic(_Subcommands):
         """Return the newest runs."""
         from headrace.store import get_store
 
-        count = int(words[0]) if words and words[0].isdigit() else 20
+        if len(words) > 1 or (words and not words[0].isdecimal()):
+            raise UsageError(f"%headrace runs wants a number of runs, or nothing, not {' '.join(words)!r}.")
+        count = int(words[0]) if words else 20
         get_store().recorder.flush()
         page, _ = get_store().runs.page(RunFilter(), limit=min(count, 200))
         rows = [

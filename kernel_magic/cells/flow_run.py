@@ -70,11 +70,14 @@ def plan(session: CellSession, *, start: str = "", only: tuple[str, ...] = (), f
     Raises
     ------
     UsageError
-        A named cell is not there, or a cell reads a name that nothing defines.
+        A named cell is not there, a cell cannot be read, or it reads a name that nothing defines.
     """
     view = view_flow(session)
     graph = view.graph
     names = {view.graph.labels[i]: i for i in graph.ids}
+    for name, wrong in view.broken.items():
+        if not only or name in only:
+            raise UsageError(f"{name}: {wrong}")
     if only:
         chosen = [_named(names, name) for name in only]
         return Plan(view, [(i, "asked for") for i in graph.order if i in chosen])
@@ -337,7 +340,7 @@ def _refuse(session: CellSession, cell: Cell, upstream: str) -> None:
 def restore(session: CellSession) -> list[tuple[str, str]]:
     """Bring back the stored outputs of every up-to-date cell, in running order, without running task cells.
 
-    Plain cells that only import or define are run, for others build on them.
+    Plain cells that task cells need are run: they import and define what those build on.
 
     Returns
     -------
@@ -350,6 +353,8 @@ def restore(session: CellSession) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     lost: set[str] = set()
     for cell_id in view.graph.order:
+        if cell_id not in view.members:
+            continue
         cell = view.cells[cell_id]
         missing = [e.upstream for e in view.graph.upstream.get(cell_id, ()) if e.kind == "data" and e.upstream in lost]
         if missing:
@@ -367,7 +372,7 @@ def restore(session: CellSession) -> list[tuple[str, str]]:
         rows.append((cell.name, why or ("restored when it is needed: it is large" if waits else "restored")))
         if why:
             lost.add(cell_id)
-    return rows
+    return [*rows, *((name, f"not restored: {wrong}") for name, wrong in view.broken.items())]
 
 
 def _restore_cell(session: CellSession, store: Any, view: FlowView, cell_id: str, cell: Cell) -> str:

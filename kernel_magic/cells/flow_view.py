@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headrace.core.dataflow import CellGraph, CellInput, build_graph
+from headrace.core.dataflow import CellGraph, CellInput, CellSyntaxError, build_graph
 from headrace.core.drawing import Node, rough_duration
-from headrace.core.errors import HeadraceError, UsageError
+from headrace.core.errors import UsageError
 from headrace.core.graph import reachable
 from headrace.kernel_magic.cells.modules import star_names
+from headrace.kernel_magic.cells.naming import check_all_names
 from headrace.kernel_magic.cells.notebook import Cell, Notebook
 from headrace.kernel_magic.cells.staleness import key_of_cell, same_code, why_stale
 
@@ -42,6 +43,8 @@ class FlowView:
         Between task cells; what plain cells hand on is followed through them.
     problems : list of str
         What is wrong, a line each, with the cell's name.
+    broken : dict of str to str
+        Name of a task cell that is not in the graph → why: its code or its options cannot be read.
     members : frozenset of str
         The task cells, and the plain cells that they need.
     """
@@ -53,6 +56,7 @@ class FlowView:
     nodes: list[Node] = field(default_factory=list)
     edges: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
     members: frozenset[str] = frozenset()
 
     @property
@@ -76,19 +80,24 @@ def view_flow(session: CellSession, *, exact: bool = False) -> FlowView:
         `--after` goes round in a circle, or names a task that is not there.
     """
     notebook = session.notebook()
+    check_all_names(notebook.cells)
     problems: list[str] = []
+    broken: dict[str, str] = {}
     inputs: list[CellInput] = []
     cells: dict[str, Cell] = {}
     for number, cell in enumerate(notebook.cells):
         if cell.task is None and _STEERS.search(cell.source):
             continue  # what runs the flow is no part of it
-        if cell.error:
-            problems.append(f"{cell.name}: {cell.error}")
-            continue
-        try:
-            flow = session.analyse(cell.source)
-        except HeadraceError as error:
-            problems.append(f"{cell.name}: {error}")
+        wrong = cell.error
+        if not wrong:
+            try:
+                flow = session.analyse(cell.source)
+            except CellSyntaxError as error:
+                wrong = f"{error} in line {error.line}; correct it."
+        if wrong:
+            problems.append(f"{cell.name}: {wrong}")
+            if cell.error or cell.task is not None:
+                broken[cell.name] = wrong
             continue
         cell_id = cell.id or f"cell-{number}"
         cells[cell_id] = cell
@@ -105,7 +114,7 @@ def view_flow(session: CellSession, *, exact: bool = False) -> FlowView:
         )
     graph = build_graph(inputs, known=session.known_names(), star_names=star_names, keep_going=True)
     session.cells_by_id = cells
-    view = FlowView(notebook, graph, cells, problems=problems)
+    view = FlowView(notebook, graph, cells, problems=problems, broken=broken)
     view.problems += [problem.message for problem in graph.problems]
     _check_identity(session, notebook)
     tasks = {cell_id for cell_id, cell in cells.items() if cell.task is not None}

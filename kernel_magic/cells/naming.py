@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.cells import FLAGS, READERS, RUNNERS
@@ -61,6 +62,25 @@ def _check_after(session: CellSession, cell: Cell, missing: list[str]) -> None:
         raise InvalidOption(
             f"{cell.name}: --after names {name!r}, but no task cell is called so; {hint}", field="after"
         )
+
+
+def check_all_names(cells: Sequence[Cell]) -> None:
+    """Refuse two cells of one name.
+
+    Raises
+    ------
+    InvalidName
+    """
+    named: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.task is None or not cell.task.options.name:
+            continue
+        other = named.setdefault(cell.name, cell)
+        if other is not cell:
+            raise InvalidName(
+                f"Cells {other.index + 1} and {cell.index + 1} are both named {cell.name!r}; rename one of them.",
+                field="name",
+            )
 
 
 def complete_task(_shell: Any, event: Any) -> list[str]:

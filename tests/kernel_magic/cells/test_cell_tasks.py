@@ -259,7 +259,19 @@ def test_importing_headrace_registers_the_magics_too(start_kernel: Callable[...,
     one = start_kernel(HEADRACE_DATA_DIR=str(tmp_path / "h"))
     one.run("import headrace")
     assert one.run("%%task t\n41 + 1").result == "42"
-    assert one.run("%unload_ext headrace").status == "ok"
+    assert one.run("%load_ext headrace").text == ""
+    assert one.run("%unload_ext headrace").text == ""
+    assert "Cell magic `%%task` not found" in one.run("%%task t\n1").text
+    one.run("%load_ext headrace")
+    assert one.run("%%task t\n1").result == "1"
+
+
+def test_ipythons_configuration_loads_it_too(start_kernel: Callable[..., Kernel], tmp_path: Any) -> None:
+    profile = tmp_path / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.InteractiveShellApp.extensions = ['headrace']\n")
+    one = start_kernel(HEADRACE_DATA_DIR=str(tmp_path / "h"), IPYTHONDIR=str(tmp_path / "ipython"))
+    assert one.run("%%task t\n41 + 1").result == "42"
 
 
 def test_an_adopted_run_is_moved_on_by_the_kernel(kernel: Kernel, store: Store) -> None:

@@ -136,29 +136,6 @@ def test_from_only_and_force_choose(book: Book) -> None:
     assert len(ran(book.magic("%flow run --force"))) == 4
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("%flow run --from duoble", "did you mean 'double'"),
-        ("%flow run --fast", "known: --force"),
-        ("%flow run --only", "needs a cell's name"),
-    ],
-)
-def test_wrong_words_are_answered_in_one_line(book: Book, line: str, words: str) -> None:
-    said = book.magic(line)
-    assert words in said.error + said.text
-    assert "Traceback" not in said.error
-
-
-def test_a_name_that_nobody_defines_is_reported_before_anything_runs(book: Book) -> None:
-    book.edit("other", "%%task other\nz = nowhere + 1")
-    said = book.magic("%flow run")
-    assert said.status == "error"
-    assert "nowhere" in said.error + said.text
-    assert "other" in said.error + said.text
-    assert ran(said) == []
-
-
 def test_the_status_says_which_value_and_which_module_changed(
     start_kernel: Callable[..., Kernel], tmp_path: Path
 ) -> None:
