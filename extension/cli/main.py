@@ -168,14 +168,17 @@ def main() -> int:
 
 
 def jupyter_main() -> int:
-    """Entry point of `jupyter headrace`: the same commands.
+    """Entry point of `jupyter headrace`: the server, as Jupyter's other applications; with a command's name that command.
 
     Returns
     -------
     int
         The exit code.
     """
-    return run(sys.argv[1:], "jupyter headrace")
+    words = sys.argv[1:]
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
+        words = ["server", "start", *words]
+    return run(words, "jupyter headrace")
 
 
 if __name__ == "__main__":

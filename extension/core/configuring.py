@@ -61,6 +61,18 @@ KNOWN: dict[str, Known] = {
     "results_max_bytes": Known(
         kind=int, default=-1, help="Stored results together, at most; -1: 10 GB or a tenth of the disk."
     ),
+    "max_waiting": Known(kind=int, default=10_000, help="Runs of one person that may wait at once."),
+    "max_schedules": Known(kind=int, default=10_000, help="Schedules that one person may have."),
+    "runs_per_minute": Known(
+        kind=float, default=60.0, help="Runs that one person may start by hand, on the average; 0: any number."
+    ),
+    "kernel_transport": Known(
+        kind=str, default="ipc", help="Where kernels of runs listen: ipc (sockets of this login, if they can) or tcp."
+    ),
+    "allow_insecure": Known(kind=bool, default=False, help="Join clusters of other machines without TLS."),
+    "require_tls": Known(
+        kind=bool, default=False, help="Refuse a PostgreSQL server on the network without sslmode=verify-full."
+    ),
     "tasks_refresh_cache": Known(kind=bool, default=False, help="Compute every task anew and store its result again."),
     "debug": Known(kind=bool, default=False, help="Show tracebacks of command errors."),
 }

@@ -41,12 +41,13 @@ class DefinitionRow:
     last_at: int
 
 
-def definitions(store: Store, *, limit: int = 200) -> list[DefinitionRow]:
-    """Return the flows and notebooks that have run, the latest first."""
+def definitions(store: Store, *, owner: str | None = None, limit: int = 200) -> list[DefinitionRow]:
+    """Return the flows and notebooks that have run, the latest first; of one person, or of all."""
     c = t.runs.c
+    whose = [] if owner is None else [c.owner == owner]
     newest = (
         sa.select(c.definition, c.kind, sa.func.count().label("runs"), sa.func.max(c.id).label("last"))
-        .where(c.parent_id.is_(None), c.kind.in_(("flow", "notebook")))
+        .where(c.parent_id.is_(None), c.kind.in_(("flow", "notebook")), *whose)
         .group_by(c.definition, c.kind)
         .subquery()
     )

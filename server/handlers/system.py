@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headrace.server.forms import Form, number, text, whole
+from headrace.server.handlers.forms import LIMIT
 from headrace.server.routes import EXECUTE, READ, WRITE, Answer, Request, Routes
 
 routes = Routes()
@@ -24,6 +25,18 @@ def get_overview(request: Request) -> Answer:
 def get_counts(request: Request) -> Answer:
     """How many runs are running, waiting, late, and have failed since yesterday."""
     return request.services.system.counts()
+
+
+@routes.add("GET", "/flows", READ, query=Form((LIMIT,)))
+def get_flows(request: Request) -> Answer:
+    """The flows and notebooks that have run, the latest first, each with its newest run."""
+    return request.services.system.flows(request.query["limit"])
+
+
+@routes.add("GET", "/settings", READ)
+def get_settings(request: Request) -> Answer:
+    """The settings of this server, what each is now, and where that stands."""
+    return request.services.system.settings()
 
 
 @routes.add("GET", "/workers", READ)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from headrace.core import configuring
 from headrace.core.addresses import TLS_REMEDY, database_is_verified
 from headrace.core.clock import iso
 from headrace.core.errors import StoreError, one_line
@@ -112,6 +113,33 @@ class SystemManager:
             "late": [to_wire(run) for run in store.overview.late(owner=seen)],
             "days": store.overview.days(days=days, owner=seen),
         }
+
+    def flows(self, limit: int) -> dict[str, Any]:
+        """Return what has run, each with its newest run."""
+        from headrace.store.housekeeping import definitions
+
+        services = self._services
+        rows = definitions(services.store, owner=services.seen_owner, limit=limit)
+        newest = {run.id: services.runs.to_wire(run) for run in services.store.runs.many([r.last_run_id for r in rows])}
+        flows = [
+            {
+                "definition": services.root.relative(row.definition) if row.kind == "notebook" else row.definition,
+                "kind": row.kind,
+                "runs": row.runs,
+                "last_run": newest.get(row.last_run_id),
+            }
+            for row in rows
+        ]
+        return {"flows": flows}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings, as `headrace config` shows them."""
+        found = []
+        for name, known in configuring.KNOWN.items():
+            value, source = configuring.look_up(name)
+            shown = masked_url(str(value)) if name == "database_url" else value
+            found.append({"name": name, "value": shown, "default": known.default, "source": source, "help": known.help})
+        return {"settings": found}
 
     def workers(self) -> dict[str, Any]:
         """Return the workers, and whether schedules fire while no server runs."""

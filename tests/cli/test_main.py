@@ -119,6 +119,22 @@ def test_jupyter_headrace_is_the_same_command(
     assert capsys.readouterr().out.startswith("headrace ")
 
 
+@pytest.mark.parametrize(("words", "port"), [([], 4200), (["--port", "4300"], 4300)], ids=["nothing", "a port"])
+def test_jupyter_headrace_alone_serves_on_this_machine(
+    words: list[str], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headrace.server.app import HeadraceApp
+
+    started: list[list[str]] = []
+    monkeypatch.setattr(HeadraceApp, "launch_instance", started.append)
+    monkeypatch.setattr("headrace.server.ports.free_or_refuse", lambda host, port: port)
+    monkeypatch.setattr(sys, "argv", ["jupyter-headrace", *words])
+    assert cli.jupyter_main() == 0
+    (options,) = started
+    assert {"--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"} <= set(options)
+    assert not any("token" in option or "password" in option for option in options), "Jupyter makes a token"
+
+
 def test_the_help_imports_no_command() -> None:
     code = (
         "import json, sys\n"
