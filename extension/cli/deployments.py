@@ -105,7 +105,7 @@ def deploy(target: str | None, files: tuple[str, ...], **options: Any) -> int:
     show.echo(
         f"{deployed.deployment.name}: {verb}" + (f" ({', '.join(deployed.changes)})" if verb == "changed" else "")
     )
-    _say_next(services, deployed.deployment.id)
+    say_next(services, deployed.deployment.id)
     return 0
 
 
@@ -117,8 +117,9 @@ def _name_of(target: str) -> str:
     return target.rpartition(":")[2]
 
 
-def _say_next(services: Services, deployment_id: str) -> None:
+def say_next(services: Services, deployment_id: str) -> None:
     """Say when it fires next, and see that a worker is there to fire it."""
+    from headrace.server.worker.install import starts_with_machine
     from headrace.server.worker.start import ensure_worker
 
     rows = services.store.schedules.of_deployments([deployment_id])[deployment_id]
@@ -127,6 +128,7 @@ def _say_next(services: Services, deployment_id: str) -> None:
         show.echo(f"  {shown['sentence']}; next {shown['next_fire_at'] or 'never'}")
     if any(row.next_fire_at for row in rows) and ensure_worker(services.store, owner=services.owner):
         click.echo("  A worker was started: schedules fire until this computer is switched off.")
+        click.echo(f"  {starts_with_machine()}")
 
 
 @click.group()
@@ -226,7 +228,7 @@ def resume(name: str) -> None:
     services = _services()
     found = services.deployments.set_paused(services.deployments.resolve(name).id, False)
     show.echo(f"{name}: resumed")
-    _say_next(services, found.id)
+    say_next(services, found.id)
 
 
 @deployment.command()

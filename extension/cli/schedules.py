@@ -75,9 +75,8 @@ def list_schedules(as_json: bool) -> None:
 @click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE")
 def create(target: str, parameters: tuple[tuple[str, str], ...], timezone: str | None, **when: Any) -> None:
     """Add a schedule to a deployment, or to a notebook (which becomes one)."""
-    from headrace.cli.deployments import typed_parameters
+    from headrace.cli.deployments import say_next, typed_parameters
     from headrace.server.handlers.forms import NEW_SCHEDULE
-    from headrace.server.worker.start import ensure_worker
 
     services = _services()
     body = _body(zone=timezone, **when)
@@ -90,8 +89,8 @@ def create(target: str, parameters: tuple[tuple[str, str], ...], timezone: str |
         body["parameters"] = typed_parameters(found.notebook_path or "", parameters)
     row = services.schedules.create(NEW_SCHEDULE.read(body))
     shown = services.schedules.show(row)["schedule"]
-    show.echo(f"{row.id}  {shown['deployment_name']}  {shown['sentence']}; next {shown['next_fire_at']}")
-    ensure_worker(services.store, owner=services.owner)
+    show.echo(f"{row.id}  {shown['deployment_name']}")
+    say_next(services, row.deployment_id)
 
 
 @schedule.command()
@@ -117,13 +116,17 @@ def pause(schedule_id: str) -> None:
 @click.argument("schedule_id")
 def resume(schedule_id: str) -> None:
     """Let it fire again from now on."""
-    _set_active(schedule_id, True)
+    from headrace.cli.deployments import say_next
+
+    say_next(_services(), _set_active(schedule_id, True)["deployment_id"])
 
 
-def _set_active(schedule_id: str, active: bool) -> None:
+def _set_active(schedule_id: str, active: bool) -> dict[str, Any]:
     services = _services()
     shown = services.schedules.show(services.schedules.set_active(_whole(services, schedule_id), active))["schedule"]
     show.echo(f"{shown['id']}: {'next ' + str(shown['next_fire_at']) if active else 'paused'}")
+    found: dict[str, Any] = shown
+    return found
 
 
 @schedule.command()

@@ -66,7 +66,6 @@ def uninstall(pool: str) -> None:
 def status() -> int:
     """Say which workers run, and whether one starts with the machine; exit code 1 when none runs."""
     from headrace.server.anywhere import local_services
-    from headrace.server.worker import install as installing
 
     found = local_services().system.workers()
     alive = [one for one in found["workers"] if one["alive"]]
@@ -75,12 +74,6 @@ def status() -> int:
             f"{one['name']}  pool {one['pool']}  pid {one['pid']} on {one['host']}  {one['running']} of {one['limit']} runs"
         )
     click.echo(found["why"])
-    begins = installing.installed(pool=DEFAULT_POOL)
-    click.echo(
-        f"A worker starts with this machine ({begins.way})."
-        if begins
-        else "No worker starts with this machine: headrace worker install"
-    )
     return 0 if alive else 1
 
 
@@ -89,6 +82,7 @@ def status() -> int:
 def start(pool: str) -> None:
     """Start a worker in the background, unless one of the pool is alive."""
     from headrace.core.settings import user_name
+    from headrace.server.worker.install import starts_with_machine
     from headrace.server.worker.start import ensure_worker
     from headrace.store import get_store
 
@@ -96,6 +90,7 @@ def start(pool: str) -> None:
         click.echo(
             f"A worker of pool {pool} was started; it goes by itself when there is nothing to do or to wait for."
         )
+        click.echo(starts_with_machine())
     else:
         click.echo(f"A worker of pool {pool} is alive.")
 

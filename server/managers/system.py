@@ -11,6 +11,7 @@ from headrace.core.clock import iso
 from headrace.core.errors import StoreError, one_line
 from headrace.core.settings import masked_url, strange_kernels
 from headrace.core.wire_deployments import worker_to_wire
+from headrace.server.worker.install import starts_with_machine
 from headrace.server.worker.start import ensure_worker
 
 if TYPE_CHECKING:
@@ -154,8 +155,10 @@ class SystemManager:
         mine = [w for w in shown if w["alive"] and w["owner"] == owner and w["state"] == "running"]
         if mine:
             why = "A worker is running; it goes on when JupyterLab is closed, until this computer is switched off."
+            why += f" {starts_with_machine()}"
         elif store.schedules.next_due() is not None:
             why = "No worker is running; one is started when a run or a schedule is due and a server runs."
+            why += f" {starts_with_machine()}"
         else:
             why = "Nothing is scheduled; a worker is started with the first run or schedule."
         return {"workers": shown, "fires_when_closed": bool(mine), "why": why}

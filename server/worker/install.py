@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.core.deployments import DEFAULT_POOL
 from headrace.core.errors import HeadraceError, UsageError
 from headrace.core.settings import OWNER, StorePlace, masked_url
 from headrace.server.worker.environment import store_variables
@@ -182,6 +183,14 @@ def installed(*, pool: str) -> Installed | None:
     if shutil.which("crontab") and any(line.endswith(f"{_MARK} {_plain(pool)}") for line in _crontab()):
         return Installed(way="cron", where="crontab")
     return None
+
+
+def starts_with_machine() -> str:
+    """Return in a sentence whether a worker starts with this machine, and how to have it so."""
+    found = installed(pool=DEFAULT_POOL)
+    if found is not None:
+        return f"One starts with this computer ({found.way})."
+    return "To let one start with this computer: headrace worker install"
 
 
 def uninstall(*, pool: str) -> Installed | None:

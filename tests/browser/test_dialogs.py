@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import urllib.request
 import venv
@@ -129,6 +130,10 @@ def test_a_schedule_says_everything_and_its_failure_is_told(
     dialog.get_by_label("RRULE").fill("FREQ=MONTHLY;BYDAY=-1FR")
     expect(dialog.locator(".hr-preview li")).to_have_count(5)
     dialog.get_by_text("Kernel, output, retries").click()
+    dialog.get_by_label("Output").fill("told-{nothing}.ipynb")
+    expect(dialog.locator(".hr-preview .hr-field-error")).to_contain_text("nothing")
+    dialog.get_by_label("Output").fill("told-{scheduled_at:%Y-%m}.ipynb")
+    expect(dialog.locator(".hr-preview li").first).to_contain_text(re.compile(r"told-\d{4}-\d\d\.ipynb"))
     dialog.get_by_label("Wait before a retry").fill("soon")
     expect(dialog.locator(".hr-field-error")).to_have_text("A number is needed.")
     expect(dialog.get_by_role("button", name="Schedule", exact=True)).to_be_disabled()

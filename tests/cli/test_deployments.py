@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from headrace.cli.main import run
+from headrace.server.worker.install import Installed
 from headrace.store import get_store
 
 
@@ -267,3 +268,17 @@ def test_who_is_told_stays_until_it_is_said_otherwise(capsys: pytest.CaptureFixt
     assert [rule["to"] for rule in deployments(capsys)[0]["notify"]] == ["https://example.org/hook"]
     path.write_text(FULL.replace("events: [failed]", "events: [late]"))
     assert shown(capsys, "deploy", "-f", str(path))[1] == "everything: who is told\n"
+
+
+def test_the_first_schedule_starts_a_worker_and_offers_one_that_starts_with_the_machine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = "headrace worker install"
+    assert offer in shown(capsys, "deploy", "report.ipynb", "--cron", "@hourly")[1]
+    (schedule,) = deployments(capsys)[0]["schedules"]
+    assert offer not in shown(capsys, "schedule", "pause", schedule["id"])[1]
+    assert offer in shown(capsys, "schedule", "resume", schedule["id"])[1]
+    assert offer in shown(capsys, "schedule", "create", "report", "--interval", "60")[1]
+    monkeypatch.setattr("headrace.server.worker.install.installed", lambda **_: Installed(way="systemd", where="/unit"))
+    text = shown(capsys, "deploy", "report.ipynb", "--cron", "@daily")[1]
+    assert (offer in text, "starts with this computer (systemd)" in text) == (False, True)

@@ -6,7 +6,7 @@ import type { IDialogRequest } from '../tokens';
 import { Banner } from '../view/banner';
 import { useServices } from '../view/context';
 import { Field } from './fields';
-import { useNotebookForm } from './notebookform';
+import { changedValues, useNotebookForm } from './notebookform';
 import { ParameterFields } from './notebookfields';
 import { NotifyFields } from './notifyfields';
 import { DialogKernelNotice, OptionFields, PolicyFields } from './optionfields';
@@ -21,6 +21,7 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
   const [valid, setValid] = React.useState(false);
   // Somebody else's notebook would run by itself: who goes on has been told, and agrees to what it is now.
   const strange = form.inspection?.trusted === false;
+  const changed = Object.entries(changedValues(form.inspection?.parameters ?? [], form.parsed));
   const accept = () =>
     void form.submit(async body => {
       const { notebook, name, parameters, ...rest } = body;
@@ -37,6 +38,11 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
         : (await manager.api.createSchedule({ notebook, ...(name ? { name } : {}), ...agreed, ...schedule })).sentence;
       onClose();
       host.notify('success', trans.__('%1 is scheduled: %2', fileName(request.path), sentence));
+      // At the first schedule: whether it fires with Lab closed, and how it does after the computer was off.
+      if ((await manager.api.schedules()).length === 1) {
+        const { why } = await manager.api.workers();
+        host.notify('info', why ?? '');
+      }
     });
   const deploy = async (body: Record<string, unknown>) => {
     const deployment = await manager.api.createDeployment(body);
@@ -69,6 +75,11 @@ export function ScheduleDialog({ request, onClose }: { request: IDialogRequest; 
             onChange={change => setWhen(old => ({ ...old, ...change }))}
             onValid={setValid}
             refused={form.refused}
+            filled={{
+              ...(request.deploymentId ? { deployment_id: request.deploymentId } : { notebook: request.path }),
+              ...(form.options.outputPath.trim() ? { output_path: form.options.outputPath.trim() } : {}),
+              parameters: Object.fromEntries(changed.filter(([, value]) => String(value).includes('{')))
+            }}
           />
           {!request.deploymentId && (
             <NotifyFields

@@ -14,15 +14,20 @@ interface IBuilderProps {
   onChange: (change: Partial<IScheduleForm>) => void;
   onValid: (valid: boolean) => void;
   refused: Record<string, string>;
+  /** What else the fires are shown with: an output path and parameters, in which tokens are filled. */
+  filled?: { parameters: Record<string, unknown>; [field: string]: unknown };
 }
 
-function usePreview(form: IScheduleForm): { preview: IPreview | null; errors: Record<string, string> } {
+function usePreview(
+  form: IScheduleForm,
+  filled: IBuilderProps['filled']
+): { preview: IPreview | null; errors: Record<string, string> } {
   const { manager } = useServices();
   const [state, setState] = React.useState<{ preview: IPreview | null; errors: Record<string, string> }>({
     preview: null,
     errors: {}
   });
-  const settled = useSettled(JSON.stringify(scheduleBody(form)), TYPING_MS);
+  const settled = useSettled(JSON.stringify({ ...scheduleBody(form), ...filled }), TYPING_MS);
   React.useEffect(() => {
     const body = JSON.parse(settled) as Record<string, unknown> | null;
     if (!body) {
@@ -52,9 +57,19 @@ function withoutSeconds(wall: string): string {
   return wall.replace(/(\d\d:\d\d):00(?!\d)/, '$1');
 }
 
-export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderProps): JSX.Element {
+/** The values at one of the fires that tokens make different from the next one's, and where its output goes. */
+function filledAt(preview: IPreview, at: number): string {
+  const all = preview.parameters ?? [];
+  const told = Object.entries(all[at] ?? {})
+    .filter(([name, value]) => all.some(other => other[name] !== value))
+    .map(([name, value]) => `${name} = ${String(value)}`);
+  return [...told, ...(preview.output_paths ? [preview.output_paths[at]] : [])].join(' · ');
+}
+
+export function ScheduleBuilder({ form, onChange, onValid, refused, filled }: IBuilderProps): JSX.Element {
   const trans = useTrans();
-  const { preview, errors } = usePreview(form);
+  const { preview, errors } = usePreview(form, filled);
+  const unfilled = ['output_path', ...Object.keys(filled?.parameters ?? {})].flatMap(field => errors[field] ?? []);
   const zoneKnown = isZone(form.timezone);
   const valid = !!preview && zoneKnown;
   React.useEffect(() => onValid(valid), [onValid, valid]);
@@ -247,12 +262,20 @@ export function ScheduleBuilder({ form, onChange, onValid, refused }: IBuilderPr
       </Field>
       <div className="hr-preview" aria-live="polite">
         {errors.general && <p className="hr-field-error">{errors.general}</p>}
+        {unfilled.map(message => (
+          <p key={message} className="hr-field-error">
+            {message}
+          </p>
+        ))}
         {preview && (
           <>
             <p className="hr-preview-sentence">{preview.sentence}</p>
             <ol>
               {preview.fires.map((fire, at) => (
-                <li key={fire}>{withoutSeconds(preview.wall?.[at] ?? fire)}</li>
+                <li key={fire}>
+                  {withoutSeconds(preview.wall?.[at] ?? fire)}
+                  {filledAt(preview, at) && <div className="hr-muted">{filledAt(preview, at)}</div>}
+                </li>
               ))}
             </ol>
           </>

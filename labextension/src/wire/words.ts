@@ -295,6 +295,9 @@ export interface IPreview {
   sentence: string;
   fires: string[];
   wall: string[];
+  /** At each of the fires, where tokens are in them or an output path was named. */
+  parameters?: Record<string, unknown>[];
+  output_paths?: string[];
 }
 
 export interface ICounts {
