@@ -28,6 +28,8 @@ bench: env ## Measure: task overhead, notebook runs, the panel in a browser
 chaos: env ## Kill things at random, 1,000 times and then 100 times with real kernels, and count what was lost
 	@$(BIN)/python tests/tools/kill_rig.py --kills 1000
 	@$(BIN)/python tests/benchmarks/chaos.py --kills 100
+	@$(BIN)/python tests/benchmarks/chaos.py --kills 40 --postgres
+	@$(BIN)/python tests/benchmarks/network.py
 
 lint: env ## Lint and type checks only
 	@$(BIN)/python tests/tools/run_tests.py lint types

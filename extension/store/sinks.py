@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 #: A line whose runs no journal brings is folded in all the same so long after its journal last grew, seconds.
 PATIENCE_SECONDS = 30.0
+#: Lines in one transaction, and how long one call folds while others go on writing, seconds.
+FOLDED_LINES = 200
+FOLDING_SECONDS = 0.5
 log = logging.getLogger("headrace.store")
 
 
@@ -145,90 +148,112 @@ def fold_journals(store: Store) -> int:
     ]
     if not paths:
         return 0
-    total, patient = 0, True
+    total, patient, until = 0, True, time.monotonic() + FOLDING_SECONDS
     while True:
         ordered = sorted(paths, key=lambda path: path.name)
-        folded = sum(_fold_if_there(store, path, patient=patient) for path in ordered)
+        folds = [_fold_if_there(store, path, patient=patient) for path in ordered]
+        folded = sum(fold.lines for fold in folds)
         total += folded
-        if not folded and not patient:
+        # Where others write as fast as we read there is no end, and whoever folds has other work too.
+        if (not folded and not patient) or (any(fold.has_more for fold in folds) and time.monotonic() > until):
             return total
         # Once nothing moves any more, what has waited for long enough goes in as it is.
         patient = bool(folded)
         paths = [path for path in paths if path.exists()]
 
 
-def _fold_if_there(store: Store, path: Path, *, patient: bool) -> int:
+class _Fold(NamedTuple):
+    """What a look at a journal came to: lines folded in, whether more is there, whether all of it is in."""
+
+    lines: int
+    has_more: bool
+    is_done: bool
+
+
+def _fold_if_there(store: Store, path: Path, *, patient: bool) -> _Fold:
     try:
         return _fold(store, path, patient=patient)
     except FileNotFoundError:
-        return 0  # another process was faster: folded in and removed
+        return _Fold(0, False, True)  # another process was faster: folded in and removed
 
 
-def _fold(store: Store, path: Path, *, patient: bool) -> int:
+def _fold(store: Store, path: Path, *, patient: bool) -> _Fold:
     patient = patient or time.time() - path.stat().st_mtime < PATIENCE_SECONDS
     finished = liveness.is_alive(path.name.rsplit(".", 2)[0]) is False
     with path.open("rb") as file:
-        count, is_done = _fold_lines(store.database, path, file, patient=patient)
-    if finished and is_done:
+        fold = _fold_next(store.database, path, file, patient=patient)
+    if finished and fold.is_done:
         path.unlink(missing_ok=True)
-    return count
+    return fold
 
 
-def _fold_lines(database: Database, path: Path, file: BinaryIO, *, patient: bool) -> tuple[int, bool]:
-    """Fold a journal's new lines in; return how many, and whether none is left that waits."""
-    count = 0
+def _fold_next(database: Database, path: Path, file: BinaryIO, *, patient: bool) -> _Fold:
+    """Fold a journal's next lines in, all of them in one transaction where none of them is at fault."""
     with database.read() as connection:
         seen = connection.execute(sa.select(t.journals.c.folded_bytes).where(t.journals.c.id == path.name)).scalar()
-    while file.seek(0, os.SEEK_END) > (seen or 0):
-        try:
-            seen = _fold_line(database, path, file, patient=patient)
-        except (UnicodeEncodeError, sa.exc.DataError):
-            seen = _fold_line(database, path, file, patient=patient, storable=True)
-        except StoreError:
-            raise
-        except Exception as error:
-            # A line that can never be written must not keep those behind it, or whoever folds, from their work.
-            log.exception("a line of the journal %s cannot be recorded; it is kept in %s", path, _aside(path).name)
-            seen = _fold_line(database, path, file, patient=patient, refused=error)
-        if seen is None:
-            return count, False
-        if seen < 0:
-            break
-        count += 1
-    return count, True
+    if file.seek(0, os.SEEK_END) <= (seen or 0):
+        return _Fold(0, False, True)
+    try:
+        return _fold_lines(database, path, file, patient=patient, most=FOLDED_LINES)
+    except StoreError:
+        raise
+    except Exception:
+        count = 0
+        while count < FOLDED_LINES and (fold := _fold_line(database, path, file, patient=patient)).lines:
+            count += 1
+        return fold._replace(lines=count)
 
 
-def _fold_line(
+def _fold_line(database: Database, path: Path, file: BinaryIO, *, patient: bool) -> _Fold:
+    """Fold one line in that may be at fault: as far as it can be stored, else aside."""
+    try:
+        return _fold_lines(database, path, file, patient=patient, most=1)
+    except (UnicodeEncodeError, sa.exc.DataError):
+        return _fold_lines(database, path, file, patient=patient, most=1, storable=True)
+    except StoreError:
+        raise
+    except Exception:
+        # A line that can never be written must not keep those behind it, or whoever folds, from their work.
+        log.exception("a line of the journal %s cannot be recorded; it is kept in %s", path, _aside(path).name)
+        return _fold_lines(database, path, file, patient=patient, most=1, refused=True)
+
+
+def _fold_lines(
     database: Database,
     path: Path,
     file: BinaryIO,
     *,
     patient: bool,
+    most: int,
     storable: bool = False,
-    refused: Exception | None = None,
-) -> int | None:
-    """Fold one line in; return how many bytes are folded by now, -1: the last one is torn, None: it must wait."""
-    j = t.journals
+    refused: bool = False,
+) -> _Fold:
+    """Fold so many lines in, in one transaction, or as many as need not wait and are whole."""
+    j, count, is_done = t.journals, 0, False
     with database.write() as connection:
         row = connection.execute(sa.select(j.c.folded_bytes).where(j.c.id == path.name)).first()
         seen = int(row.folded_bytes) if row else 0
         file.seek(seen)
-        line = file.readline()
-        if not line.endswith(b"\n"):
-            return -1
-        if refused is not None:
-            keep_aside(_aside(path), line)
-        else:
-            batch = Batch.from_json(line.decode("utf-8", "replace"))
-            if patient and not _is_ready(connection, batch):
-                return None
-            write_batch(database, connection, batch.storable() if storable else batch)
-        values = {"folded_bytes": seen + len(line), "updated_at": database.clock.now_us()}
-        if row:
-            connection.execute(sa.update(j).where(j.c.id == path.name).values(**values))
-        else:
-            connection.execute(sa.insert(j).values(id=path.name, **values))
-    return seen + len(line)
+        while count < most:
+            line = file.readline()
+            if not line.endswith(b"\n"):
+                is_done = True  # a line that is torn has no end yet, or never will
+                break
+            if refused:
+                keep_aside(_aside(path), line)
+            else:
+                batch = Batch.from_json(line.decode("utf-8", "replace"))
+                if patient and not _is_ready(connection, batch):
+                    break
+                write_batch(database, connection, batch.storable() if storable else batch)
+            seen, count = seen + len(line), count + 1
+        if count:
+            values = {"folded_bytes": seen, "updated_at": database.clock.now_us()}
+            if row:
+                connection.execute(sa.update(j).where(j.c.id == path.name).values(**values))
+            else:
+                connection.execute(sa.insert(j).values(id=path.name, **values))
+    return _Fold(count, count == most, is_done)
 
 
 def _aside(path: Path) -> Path:

@@ -46,12 +46,23 @@ def test_200_kills_lose_and_double_nothing() -> None:
 
 
 @pytest.mark.kernel
-def test_20_kills_of_real_servers_workers_runners_and_kernels_lose_and_double_nothing() -> None:
-    verdict = trial(CHAOS, "--kills", "20")
+@pytest.mark.parametrize(
+    ("each", "words"),
+    [
+        pytest.param(3, [], id="a server and two workers on a file"),
+        pytest.param(
+            2, ["--postgres"], id="two servers and three workers on one PostgreSQL", marks=pytest.mark.postgres
+        ),
+    ],
+)
+def test_20_kills_of_real_servers_workers_runners_and_kernels_lose_and_double_nothing(
+    each: int, words: list[str]
+) -> None:
+    verdict = trial(CHAOS, "--kills", str(4 * each), "--runs", str(2 * each), *words)
     assert verdict["faults"] == [], verdict
-    assert verdict["killed"] == {"server": 5, "worker": 5, "runner": 5, "kernel": 5}
+    assert verdict["killed"] == dict.fromkeys(("server", "worker", "runner", "kernel"), each)
     assert verdict["states"] == {"Completed": verdict["runs"]}
-    assert verdict["runs"] > 6, "the schedule fired"
+    assert verdict["runs"] > 2 * each, "the schedule fired"
 
 
 BEGAN_TWICE = ["--points", "after_spawn_before_pid=kill@{n}", "--gate"]

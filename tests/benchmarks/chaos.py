@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from headrace.store import Store
 
 RETRIES = 3
-WORKERS = 2
 #: Of the schedule, seconds.
 INTERVAL = 3
 #: Pauses between two kills, seconds.
@@ -79,12 +79,15 @@ class Trial:
     runs : int
         How many are stored at the beginning; a schedule makes more.
     seed : int
+    servers, workers : int, default 1, 2
+        How many are kept alive; servers start workers of their own besides.
     """
 
-    def __init__(self, folder: Path, *, runs: int, seed: int) -> None:
+    def __init__(self, folder: Path, *, runs: int, seed: int, servers: int = 1, workers: int = 2) -> None:
         from headrace.store import get_store
 
         self.folder, self.ledger = folder, folder / "ledger"
+        self.servers, self.workers = servers, workers
         self.chance = random.Random(seed)
         self.store: Store = get_store()
         self.killed: Counter[str] = Counter()
@@ -120,11 +123,11 @@ class Trial:
         return schedule.anchor_at
 
     def keep_alive(self) -> None:
-        """Start what is not there: one server, and workers besides the ones that it starts."""
+        """Start what is not there: servers, and workers besides the ones that they start."""
         server = [sys.executable, "-m", "headrace.cli.main", "server", "start", "--port", "0", "--allow-root"]
         commands = {
-            "server": (1, [*server, "--root", str(self.folder)]),
-            "worker": (WORKERS, [sys.executable, "-m", "headrace.server.worker", "--limit", "2"]),
+            "server": (self.servers, [*server, "--root", str(self.folder)]),
+            "worker": (self.workers, [sys.executable, "-m", "headrace.server.worker", "--limit", "2"]),
         }
         for kind, (count, command) in commands.items():
             self.kept[kind] = [process for process in self.kept[kind] if process.poll() is None]
@@ -219,17 +222,24 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=6)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--postgres", action="store_true", help="two servers and three workers on one PostgreSQL")
     options = parser.parse_args()
     seed = random.randrange(10_000) if options.seed is None else options.seed
-    with tempfile.TemporaryDirectory(prefix="hr-chaos-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hr-chaos-", ignore_cleanup_errors=True)))
         os.environ["HEADRACE_DATA_DIR"] = str(folder)
         os.environ["HEADRACE_RUNTIME_DIR"] = os.environ["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
         # A kernel that waits for the next run would look like one that was left behind.
         os.environ["HEADRACE_WARM_UNITS"] = "0"
         os.environ.pop("HEADRACE_DATABASE_URL", None)
+        if options.postgres:
+            sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+            from private_postgres import PrivatePostgres
+
+            os.environ["HEADRACE_DATABASE_URL"] = stack.enter_context(PrivatePostgres()).fresh_database()
         started = time.monotonic()
-        trial = Trial(folder, runs=options.runs, seed=seed)
+        many = {"servers": 2, "workers": 3} if options.postgres else {}
+        trial = Trial(folder, runs=options.runs, seed=seed, **many)
         try:
             trial.disturb(options.kills)
             trial.settle()

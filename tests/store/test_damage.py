@@ -33,7 +33,7 @@ def born(recorder: Recorder, name: str = "x") -> RunRecord:
 
 def journal(store: Store, *lines: str, owner: str = "x.1.y") -> Path:
     folder = store.place.data_dir / "journals"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{owner}.{new_id()[-6:]}.jsonl"
     path.write_text("".join(f"{line}\n" for line in lines), errors="surrogateescape")
     return path
@@ -102,6 +102,28 @@ def test_a_line_of_a_journal_that_is_none_is_set_aside_and_the_rest_is_folded_in
     assert refused.stat().st_mode & 0o777 == 0o600
     assert "cannot be recorded" in caplog.text
     assert fold_journals(store) == 0, "it is set aside once"
+
+
+def test_whoever_folds_journals_gets_to_its_own_work_and_keeps_no_journal_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels that write without a pause would else keep the worker from claiming (and one journal all others)."""
+    monkeypatch.setattr(sinks, "FOLDED_LINES", 5)
+    monkeypatch.setattr(sinks, "FOLDING_SECONDS", 0.0)
+    record = born(store.recorder)
+    store.recorder.flush()
+
+    def line(number: int) -> str:
+        return Batch(logs=[(record.id, record.id, 1, 20, "x", str(number))]).to_json()
+
+    journal(store, *map(line, range(12)))
+    journal(store, *map(line, range(100, 103)), "no line", *map(line, range(103, 111)), owner="x.2.y")
+    assert fold_journals(store) == 10, "a stretch of each"
+    assert {one.message for one in store.logs.lines(record.id)} == {*map(str, range(5)), "100", "101", "102", "103"}
+    while fold_journals(store):
+        pass
+    found = [int(one.message) for one in store.logs.lines(record.id, limit=100)]
+    assert sorted(found) == [*range(12), *range(100, 111)]
 
 
 def test_a_journal_with_hostile_text_is_folded_in(store: Store) -> None:
