@@ -26,6 +26,7 @@ from headrace.kernel_magic.cells.notebook import Cell, Notebook, find_notebook, 
 from headrace.kernel_magic.cells.routing import REQUEST, goes_to_front
 from headrace.kernel_magic.cells.runners import CellRunners
 from headrace.kernel_magic.cells.staleness import small_values
+from headrace.kernel_magic.cells.transformer import plain_python
 
 #: Names that IPython itself puts into a namespace.
 _IPYTHON_NAMES = frozenset(
@@ -209,7 +210,7 @@ class CellSession:
         if plain is None:
             if len(self._plain) > 2000:
                 self._plain.clear()
-            plain = self._plain[source] = str(self.shell.input_transformer_manager.transform_cell(source))
+            plain = self._plain[source] = plain_python(self.shell.input_transformer_manager, source)
         return plain
 
     @contextmanager

@@ -7,11 +7,14 @@ see whether a cell is complete, and to see whether it is async.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from IPython.core.error import UsageError
+from IPython.core.inputtransformer2 import TransformerManager
 
 from headrace.core.cells import CellTask, find_task, split_magic
+from headrace.core.dataflow import sparing
 from headrace.core.errors import HeadraceError
 
 
@@ -40,6 +43,31 @@ def task_of(source: str, metadata: Any, namespace: dict[str, Any]) -> CellTask |
         kind, line, body = split
         source = f"%%{kind} {expand(line, namespace)}{body}"
     return find_task(source, metadata)
+
+
+@lru_cache(maxsize=1)
+def _ipythons_own() -> TransformerManager:
+    return TransformerManager()
+
+
+def plain_python(manager: TransformerManager, source: str) -> str:
+    """Return a cell as plain Python: IPython's syntax becomes calls.
+
+    Parameters
+    ----------
+    manager : TransformerManager
+        The shell's.
+    source : str
+    """
+    own = _ipythons_own()
+    cleanup = [each for each in manager.cleanup_transforms if not isinstance(each, TaskTransformer)]
+    is_own = (cleanup, manager.line_transforms, manager.token_transformers) == (
+        own.cleanup_transforms,
+        own.line_transforms,
+        own.token_transformers,
+    )
+    transform = sparing(manager.transform_cell) if is_own else manager.transform_cell
+    return str(transform(source))
 
 
 class TaskTransformer:

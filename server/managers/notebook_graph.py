@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.cells import find_task, options_dict
-from headrace.core.dataflow import CellGraph, CellInput, analyse, build_graph, normalise_source
+from headrace.core.dataflow import CellGraph, CellInput, analyse, build_graph, normalise_source, sparing
 from headrace.core.errors import HeadraceError, one_line
 from headrace.core.runs import Run
 from headrace.core.states import StateType
@@ -96,7 +96,7 @@ def _inputs(code: Sequence[tuple[int, Mapping[str, Any]]]) -> tuple[list[CellInp
     """Return the cells for the analysis, the faults of cells that cannot be analysed, and the tasks by cell id."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    transform = TransformerManager().transform_cell
+    transform = sparing(TransformerManager().transform_cell)
     inputs: list[CellInput] = []
     faults: dict[str, str] = {}
     tasks: dict[str, Any] = {}

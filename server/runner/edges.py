@@ -68,9 +68,9 @@ def _told(plans: Sequence[CellPlan]) -> list[Edge]:
 def _inputs(plans: Sequence[CellPlan]) -> list[CellInput]:
     from IPython.core.inputtransformer2 import TransformerManager
 
-    from headrace.core.dataflow import CellInput, analyse
+    from headrace.core.dataflow import CellInput, analyse, sparing
 
-    transform = TransformerManager().transform_cell
+    transform = sparing(TransformerManager().transform_cell)
     found: list[CellInput] = []
     for plan in plans:
         source = plan.source if plan.task is None else plan.task.body

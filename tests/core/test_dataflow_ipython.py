@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from headrace.core.dataflow import CellFlow, CellInput, CellSyntaxError, analyse, build_graph
+from headrace.core.dataflow import CellFlow, CellInput, CellSyntaxError, analyse, build_graph, sparing
 
 pytestmark = pytest.mark.lab
 
@@ -119,3 +122,35 @@ def test_a_syntax_error_says_which_cell_and_line(transform: Callable[[str], str]
         build_graph([CellInput(id="a", source="x = 1"), CellInput(id="b", source=source)], transform=transform)
     assert (caught.value.cell_id, caught.value.line) == ("b", line)
     assert str(caught.value).startswith(f"Cell 2, line {line}: ")
+
+
+PIECES = ["x = 1", "f(", ")", "'''", "'a", '"""', "\\", "# c", ",f a", ";f a", "/f 1", "%time y", "!ls", "a?", "a %b"]
+PIECES += [">>> x", "... y", "In [1]: z", "   ...: z", "if x:", "...", "@d", "a, b = c", "", "1 / 2"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "", "", " ", "    ", "\t"]),
+            st.sampled_from(PIECES),
+            st.sampled_from(["\n", "\n", "\n", "\r\n", "\x0c", "\u2028", ""]),
+        ),
+        max_size=6,
+    )
+)
+def test_what_ipythons_transformer_is_spared_it_would_have_left_as_it_was(lines: list[tuple[str, str, str]]) -> None:
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    source, transform = "".join(map("".join, lines)), TransformerManager().transform_cell
+
+    def outcome(how: Callable[[str], str]) -> str:
+        try:
+            plain = how(source)
+            ast.parse(plain)
+        except SyntaxError:
+            return "no Python"
+        return plain
+
+    assert outcome(sparing(transform)) == outcome(transform)

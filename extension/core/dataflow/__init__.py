@@ -12,6 +12,7 @@ from headrace.core.dataflow.analysis import analyse
 from headrace.core.dataflow.build import build_graph
 from headrace.core.dataflow.errors import CellSyntaxError
 from headrace.core.dataflow.graph import CellGraph, CellInput, CellLinks, Edge, Problem, RerunStep, plan_rerun
+from headrace.core.dataflow.ipython import sparing
 from headrace.core.dataflow.normalise import normalise_source, source_digest
 from headrace.core.dataflow.records import CellFlow, Deferred
 
@@ -30,4 +31,5 @@ __all__ = [
     "normalise_source",
     "plan_rerun",
     "source_digest",
+    "sparing",
 ]

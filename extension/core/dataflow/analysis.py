@@ -131,13 +131,13 @@ class CellWalker(StatementWalker):
         sure = {k for k in state.sure if type(k) is str} if state is not None else set()
         binds = cell.binds - gone
         deletes = {n for n in cell.deletes if n not in sure}
-        shadowed = AMBIENT - cell.binds
-        reads = cell.reads - shadowed
+        ambient = (cell.reads & AMBIENT) - cell.binds
+        reads = cell.reads - ambient
         mutates = outer_names(cell.changes)
         return CellFlow(
             reads=frozenset(reads),
             requires=frozenset((cell.requires & reads) - self.guarded),
-            ambient_reads=frozenset(cell.reads & shadowed),
+            ambient_reads=frozenset(ambient),
             binds=frozenset(binds),
             surely_binds=frozenset(sure & cell.binds),
             usually_binds=frozenset((sure | self.loop_bound) & binds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -163,7 +164,7 @@ class _Builder:
         self.star_names = star_names
         self.names: dict[str, _Written] = {}
         self.holders = CodeHolders()
-        self.edges: dict[tuple[int, int], dict[str, set[str]]] = {}
+        self.edges: dict[tuple[int, int], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.links: list[CellLinks] = []
         self.problems: list[Problem] = []
         self.stars: list[int] = []
@@ -183,7 +184,7 @@ class _Builder:
 
     def edge(self, upstream: int, downstream: int, kind: EdgeKind, name: str) -> None:
         if upstream != downstream:
-            self.edges.setdefault((upstream, downstream), {}).setdefault(kind, set()).add(name)
+            self.edges[upstream, downstream][kind].add(name)
 
     def visit(self, here: int) -> None:
         """Add a cell below those visited so far."""

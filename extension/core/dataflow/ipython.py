@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from headrace.core.dataflow.errors import CellSyntaxError
@@ -34,7 +34,29 @@ LOOKING_MAGICS: frozenset[str] = frozenset(
 _OPTION_LETTERS: dict[str, str] = {"timeit": "nrp", "prun": "lsTD", "memit": "rtio", "mprun": "fT", "lprun": "fmTDsu"}
 _OPTION = re.compile(r"\s*-(-?[A-Za-z][\w-]*)")
 _SHELL_METHODS = frozenset({"system", "getoutput", "getoutput_pipe", "system_piped", "system_raw"})
+#: What a cell has that IPython's transformer may change: `%`, `!` and `?`, lines that begin with `,`, `;`, `/` or a prompt,
+#: leading blanks, lines of blanks alone, and ends of lines other than "\\n".
+_MARKS = re.compile(
+    r"[%!?\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\A\s|^[ \t]*(?:[,;/]|>>>|\.\.\.|In \[)|^[ \t]+$", re.MULTILINE
+)
 _DOLLAR = re.compile(r"\$\$|\$([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
+
+
+def sparing(transform: Callable[[str], str]) -> Callable[[str], str]:
+    """Return IPython's transformer without the cells that it would leave as they are: it tokenises every one.
+
+    Parameters
+    ----------
+    transform : callable
+        `TransformerManager().transform_cell`, to which nobody has added anything.
+    """
+
+    def transformed(source: str) -> str:
+        if _MARKS.search(source) is not None:
+            return transform(source)
+        return source if source.endswith("\n") else source + "\n"
+
+    return transformed
 
 
 def visit_shell_call(walker: CellWalker, node: ast.Call, func: ast.Attribute) -> bool:

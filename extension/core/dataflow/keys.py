@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 
@@ -116,6 +117,7 @@ class Roots(NamedTuple):
 NOTHING = Roots()
 
 
+@lru_cache(maxsize=5000)
 def roots_of_variable(variable: Variable) -> Roots:
     """Return the roots of a variable's own object."""
     return Roots(frozenset({variable}), frozenset({Inside(variable)}))
