@@ -2,7 +2,9 @@
 
 Imports, functions and classes come to the top of the module; other plain code
 stands in the flow's body where it stood in the notebook. A task's arguments
-are the names it reads from other cells, its results those that later cells use.
+are the names it reads from other cells, its results those that later cells use;
+what functions of the notebook use as globals stays global. Caching is left out:
+a function's results are stored by other rules than a cell's.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ import builtins
 import json
 import keyword
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
+import symtable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.core.cells import CellOptions
+from headrace.core.cells import CellOptions, split_magic
 from headrace.core.dataflow import CellFlow, CellInput, analyse, build_graph
 from headrace.core.errors import HeadraceError, InvalidNotebook, NotFound
 from headrace.kernel_magic.cells.notebook import Cell, read_cells
@@ -148,12 +150,8 @@ def _module(path: Path, parts: Sequence[_Part], parameters: str) -> str:
         for text in _split(part.python)[0]:
             (imports if text.startswith(("import ", "from ")) else definitions).append(text)
             top_names |= analyse(text).binds
-    used_later: set[str] = set()
-    wanted: dict[str, list[str]] = {}
-    for part in reversed(parts):
-        wrote = part.flow.binds | part.flow.mutates
-        wanted[part.name] = sorted((wrote & used_later) - top_names)
-        used_later |= part.flow.reads | part.flow.mutates
+    shared = sorted((_globals_of(definitions) & _bound(parts)) - top_names)
+    wanted = _wanted(parts, top_names)
     last: str | None = None
     for part in parts:
         _top, rest = _split(part.python)
@@ -162,25 +160,27 @@ def _module(path: Path, parts: Sequence[_Part], parameters: str) -> str:
         if part.cell.task is None:
             body += rest
             continue
-        reads = sorted(((part.flow.reads | part.flow.mutates) - top_names - _KNOWN) & (set(params) | _bound(parts)))
-        results = wanted[part.name]
-        if not results:
-            results = sorted(part.flow.binds - top_names)[-1:] if not used_later & part.flow.binds else []
-        options = part.cell.task.options
-        functions.append(_function(part, reads, results, rest, options))
-        is_async = any(
-            isinstance(n, ast.Await | ast.AsyncFor | ast.AsyncWith) for n in ast.walk(ast.parse(part.python))
+        reads = sorted(
+            ((part.flow.reads | part.flow.mutates) - top_names - _KNOWN - set(shared)) & (set(params) | _bound(parts))
         )
-        call = f"{'await ' if is_async else ''}{part.name}_task({', '.join(f'{n}={n}' for n in reads)})"
-        body.append(f"{', '.join(results)} = {call}" if results else call)
-        last = results[-1] if results else last
+        results = [name for name in wanted[part.name] if name not in shared]
+        options = part.cell.task.options
+        functions.append(_function(part, reads, results, shared, rest, options))
+        call = f"{'await ' if _awaits(part.python) else ''}{part.name}_task({', '.join(f'{n}={n}' for n in reads)})"
+        line = f"{', '.join(results)} = {call}" if results else call
+        body.append(f"if not ({options.skip_if}):\n    {line}" if options.skip_if else line)
+        last = wanted[part.name][-1] if wanted[part.name] and not options.skip_if else last
     awaits = any("await " in text for text in body)
     signature = ", ".join(params.values())
     head = [f'"""Made from {path.name} by `headrace export`."""', "", "from __future__ import annotations", ""]
     lines = [*dict.fromkeys(imports), "", "from headrace import flow, task", "", "", *definitions, ""]
     name = _identifier(path.stem.replace("-", "_"), set())
     made = [f"@flow\n{'async ' if awaits else ''}def {name}({signature}):"]
-    made.append(textwrap.indent("\n".join([*body, f"return {last}"] if last else body or ["pass"]), "    "))
+    own = [name for name in shared if name not in params]
+    begin = [f"global {', '.join(own)}"] if own else []
+    # A parameter cannot be declared global.
+    begin += [f"globals()[{name!r}] = {name}" for name in shared if name in params]
+    made.append(_indent("\n".join([*begin, *body, f"return {last}"] if last else [*begin, *body] or ["pass"])))
     call = f"asyncio.run({name}())" if awaits else f"{name}()"
     tail = ["", "", 'if __name__ == "__main__":', *(["    import asyncio", ""] if awaits else []), f"    {call}", ""]
     if graph.syntax_errors:
@@ -206,15 +206,73 @@ def _parameters(source: str) -> dict[str, str]:
     return found
 
 
-def _function(part: _Part, reads: list[str], results: list[str], rest: list[str], options: CellOptions) -> str:
-    """Return a task cell as a decorated function."""
-    python = "\n".join(rest)
-    arguments = _decorator(part.cell.name, options)
-    awaits = any(
-        isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith) for node in ast.walk(ast.parse(part.python))
+def _wanted(parts: Sequence[_Part], top_names: set[str]) -> dict[str, list[str]]:
+    """Return part → the names that it hands on; the last task hands on what it assigned last, the flow's result."""
+    read_later: set[str] = set()
+    found: dict[str, list[str]] = {}
+    for part in reversed(parts):
+        wrote = part.flow.binds | part.flow.mutates
+        found[part.name] = sorted((wrote & read_later) - top_names)
+        read_later |= part.flow.reads | part.flow.mutates
+    for part in reversed(parts):
+        if part.cell.task is None or part.cell.task.options.skip_if:
+            continue
+        assigned = [name for name in _assigned(part.python) if name not in top_names]
+        if assigned and assigned[-1] not in found[part.name]:
+            found[part.name].append(assigned[-1])
+        if found[part.name]:
+            break
+    return found
+
+
+def _assigned(python: str) -> list[str]:
+    """Return the names that statements of a cell assign whatever happens, in order."""
+    found: list[str] = []
+    for node in ast.parse(python).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            found += [target.id for target in targets if isinstance(target, ast.Name)]
+    return found
+
+
+def _globals_of(definitions: Sequence[str]) -> set[str]:
+    """Return the global names that functions use when they are called."""
+
+    def names(table: symtable.SymbolTable) -> Iterator[str]:
+        for inner in table.get_children():
+            yield from (symbol.get_name() for symbol in inner.get_symbols() if symbol.is_global())
+            yield from names(inner)
+
+    return {name for text in definitions for name in names(symtable.symtable(text, "<cell>", "exec"))}
+
+
+def _indent(python: str) -> str:
+    """Return code four spaces to the right, the lines within its texts as they are."""
+    within: set[int] = set()
+    for node in ast.walk(ast.parse(python)):
+        if isinstance(node, ast.JoinedStr | ast.Constant) and node.end_lineno is not None:
+            within.update(range(node.lineno + 1, node.end_lineno + 1))
+    lines = python.split("\n")
+    return "\n".join(
+        line if number in within or not line.strip() else f"    {line}" for number, line in enumerate(lines, 1)
     )
+
+
+def _awaits(python: str) -> bool:
+    return any(isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith) for node in ast.walk(ast.parse(python)))
+
+
+def _function(
+    part: _Part, reads: list[str], results: list[str], shared: list[str], rest: list[str], options: CellOptions
+) -> str:
+    """Return a task cell as a decorated function."""
+    arguments = _decorator(part.cell.name, options)
+    awaits = _awaits(part.python)
     lines = [f"@task({arguments})", f"{'async ' if awaits else ''}def {part.name}_task({', '.join(reads)}):"]
-    lines.append(textwrap.indent(python, "    "))
+    makes = sorted((part.flow.binds | part.flow.deletes) & set(shared))
+    if makes:
+        lines.append(f"    global {', '.join(makes)}")
+    lines.append(_indent("\n".join(rest)))
     if results:
         lines.append(f"    return {', '.join(results)}")
     return "\n".join([*lines, "", ""])
@@ -222,7 +280,7 @@ def _function(part: _Part, reads: list[str], results: list[str], rest: list[str]
 
 def _decorator(name: str, options: CellOptions) -> str:
     words = [f"name={name!r}"]
-    for option in ("retries", "retry_jitter_factor", "timeout_seconds", "log_prints"):
+    for option in ("retries", "retry_jitter_factor", "timeout_seconds", "log_prints", "persist_result", "description"):
         value = getattr(options, option)
         if value != getattr(CellOptions(), option) or option == "log_prints":
             words.append(f"{option}={value!r}")
@@ -274,9 +332,11 @@ def strip(notebook: Mapping[str, Any]) -> dict[str, Any]:
         if cell.get("cell_type") != "code":
             continue
         source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
-        first, newline, rest = source.partition("\n")
-        if re.match(r"\s*%%(task|flow)\b", first):
-            source = f"# {first.strip()}{newline}{rest}"
+        split = split_magic(source.lstrip("\n"))
+        if split is not None:
+            kind, line, rest = split
+            # Another cell magic is only one on the first line.
+            source = rest.lstrip("\n") if rest.lstrip().startswith("%%") else f"# %%{kind} {line}".rstrip() + rest
         cell["source"] = re.sub(
             r"^(\s*)%((re)?load_ext headrace|flow|headrace)\b", r"\1# %\2", source, flags=re.MULTILINE
         )

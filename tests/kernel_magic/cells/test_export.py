@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import re
 import subprocess
@@ -70,6 +72,62 @@ def test_changed_inputs_and_options_survive(data_dir: Path, tmp_path: Path) -> N
     assert "retries=2" in text
     assert "retry_delay_seconds=[1.0, 2.0]" in text
     assert notebook_flow(book)() == [2, 4]
+
+
+#: cells → what the notebook ends with, by its last task's last name
+RESULTS: dict[str, tuple[list[str], Any]] = {
+    "mutated": (["x = [1]", "%%task a\nx.append(2)\ny = len(x)", "%%task b\nx.append(y)\ntotal = sum(x)"], 5),
+    "bound_again": (["%%task a\nx = 1", "%%task b\nx = x + 1", "%%task c\nx = x * 10\nresult = x"], 20),
+    "plain_between": (["%%task a\nx = 1", "y = x + 1", "%%task b\nz = y * 2", "z = z + 1", "%%task c\nw = z"], 5),
+    "globals_of_functions": (["def f(v):\n    return v * k", "k = 2", "%%task a\nv = f(3)", "%%task b\nw = v + 1"], 7),
+    "changed_globals": (
+        [
+            "n = 0\ndef count():\n    global n\n    n += 1",
+            "%%task a\ncount()\ncount()\nmade = n",
+            "%%task b\nresult = made + n",
+        ],
+        4,
+    ),
+    "globals_made_by_tasks": (["def f():\n    return rate", "%%task a\nrate = 3", "%%task b\nresult = f() + rate"], 6),
+    "texts_of_several_lines": (
+        ["%%task a\ntext = '''\n  keep\nthis\n'''", "%%task b\nresult = text"],
+        "\n  keep\nthis\n",
+    ),
+    "awaits": (["import asyncio", "%%task a\nv = await asyncio.sleep(0, 5)", "%%task b\nu = v + 1"], 6),
+    "skipped": (["x = 1", "%%task a --skip-if 'x == 1'\nx = 2", "%%task b\nresult = x"], 1),
+    "deleted": (["%%task a\nx = 1\ny = 2", "%%task b\ndel x\nz = y"], 2),
+    "an_empty_loop": (["%%task a\nrows = []", "%%task b\nfor row in rows:\n    pass", "%%task c\nn = len(rows)"], 0),
+    "names_that_are_none": (["%%task class\nx = 1", "%%task a-b.c\ny = x", "%%task\nz = y"], 1),
+}
+
+
+@pytest.mark.parametrize(("sources", "result"), RESULTS.values(), ids=RESULTS)
+def test_the_flow_gives_what_the_notebook_gives(
+    data_dir: Path, tmp_path: Path, sources: list[str], result: Any
+) -> None:
+    made = notebook_flow(write(tmp_path / "book.ipynb", *sources))()
+    assert (asyncio.run(made) if inspect.isawaitable(made) else made) == result
+
+
+@pytest.mark.parametrize(
+    ("source", "stripped"),
+    [
+        ("%%task a --retries 2\nx = 1", "# %%task a --retries 2\nx = 1"),
+        ("\n%%task\nx = 1", "# %%task\nx = 1"),
+        ("%%task a\n%%time\nx = 1", "%%time\nx = 1"),
+        ("%%flow whole\n\n%%bash\nls", "%%bash\nls"),
+        ("%load_ext headrace\n%flow run\nx = 1", "# %load_ext headrace\n# %flow run\nx = 1"),
+        ("%%time\nx = 1", "%%time\nx = 1"),
+        ("%%tasks\nx = 1", "%%tasks\nx = 1"),
+    ],
+)
+def test_what_is_stripped_leaves_a_cell_that_runs_the_same(source: str, stripped: str) -> None:
+    cell = {"cell_type": "code", "source": source, "metadata": {"tags": ["task", "own"], "headrace": {"task": "a"}}}
+    found = strip({"cells": [cell], "metadata": {"headrace": {"id": "x"}, "own": 1}})
+    assert found == {
+        "cells": [{"cell_type": "code", "source": stripped, "metadata": {"tags": ["own"]}}],
+        "metadata": {"own": 1},
+    }
 
 
 @pytest.mark.parametrize(
