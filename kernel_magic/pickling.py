@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import io
 import pickle
+import threading
 import types
-from collections import ChainMap
-from collections.abc import Callable
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 #: What cloudpickle writes in place of a file's name.
 _NAMELESS = "<dynamic-code>"
+#: How many threads pickle by value what stands in a module; cloudpickle's registry belongs to the whole process.
+_BY_VALUE: Counter[str] = Counter()
+_LOCK = threading.Lock()
 
 
 @lru_cache(maxsize=1)
@@ -60,3 +65,30 @@ def dumps(
     with io.BytesIO() as file:
         pickler_class()(file, protocol=protocol, buffer_callback=buffer_callback).dump(value)
         return file.getvalue()
+
+
+@contextmanager
+def by_value(module: types.ModuleType) -> Iterator[None]:
+    """Let what stands in a module be pickled by value, in as many threads at once as like.
+
+    Parameters
+    ----------
+    module : module
+        One that the process which opens the bytes cannot import.
+    """
+    import cloudpickle
+
+    name = module.__name__
+    with _LOCK:
+        ours = _BY_VALUE[name] > 0 or name not in cloudpickle.list_registry_pickle_by_value()
+        if ours:
+            _BY_VALUE[name] += 1
+            cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            if ours:
+                _BY_VALUE[name] -= 1
+                if not _BY_VALUE[name]:
+                    cloudpickle.unregister_pickle_by_value(module)

@@ -136,18 +136,13 @@ def pack_call(run: LiveRun, body: Any) -> bytes:
 
 def pickle_by_value(value: Any, fn: Any) -> bytes:
     """Return a value as bytes; what stands in the function's module goes by value if nobody can import that."""
-    import cloudpickle
-
-    from headrace.kernel_magic.pickling import dumps
+    from headrace.kernel_magic.pickling import by_value, dumps
 
     module = sys.modules.get(getattr(fn, "__module__", None) or "")
     if module is None or module.__name__ == "__main__" or importable(module.__name__):
         return dumps(value)
-    cloudpickle.register_pickle_by_value(module)
-    try:
+    with by_value(module):
         return dumps(value)
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
 
 
 class _ByTask:

@@ -7,6 +7,7 @@ elsewhere 45 s without a heartbeat by the database's clock (DESIGN.md, "Liveness
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from headrace.core.launching import LAUNCH
@@ -48,8 +49,13 @@ class Reaper:
             return False
         return self._store.clock.now_us() - heartbeat_at > liveness.REMOTE_DEATH_SECONDS * 1_000_000
 
-    def reap(self) -> list[Run]:
+    def reap(self, *, spared: Collection[str] = ()) -> list[Run]:
         """End what the dead left behind.
+
+        Parameters
+        ----------
+        spared : collection of str, default ()
+            Roots that somebody else ends: a worker knows more of its own processes than that they are gone.
 
         Returns
         -------
@@ -61,6 +67,8 @@ class Reaper:
             if not self.is_dead(owner, heartbeat_at):
                 continue
             for run in self._store.claims.of_owner(owner):
+                if run.root_id in spared:
+                    continue
                 try:
                     found = self._end(run)
                 except Exception:

@@ -196,7 +196,7 @@ class Worker:
         if self._every("reap", REAP_SECONDS):
             # Folded first: what a process has said must be known before it is judged.
             fold_journals(self.store)
-            self._reaper.reap()
+            self._reaper.reap(spared={child.run.root_id for child in self.children.values()})
             self._give_back()
             self._adopt()
             changed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -41,3 +42,27 @@ def test_functions_keep_the_names_of_their_files(monkeypatch: pytest.MonkeyPatch
     inner = next(each for each in made.__code__.co_consts if isinstance(each, types.CodeType))
     assert inner.co_filename == "<ipython-input-3>"
     assert made(3)() == 3
+
+
+def test_threads_that_pickle_one_module_by_value_do_not_disturb_each_other() -> None:
+    import cloudpickle
+
+    here = sys.modules[__name__]
+    with pickling.by_value(here):
+        with pickling.by_value(here):
+            pass
+        assert __name__ in cloudpickle.list_registry_pickle_by_value()
+    assert __name__ not in cloudpickle.list_registry_pickle_by_value()
+
+
+def test_a_module_that_the_user_registered_stays_registered() -> None:
+    import cloudpickle
+
+    here = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(here)
+    try:
+        with pickling.by_value(here):
+            pass
+        assert __name__ in cloudpickle.list_registry_pickle_by_value()
+    finally:
+        cloudpickle.unregister_pickle_by_value(here)

@@ -133,6 +133,17 @@ def test_a_process_that_ends_without_a_word_is_a_crash(store: Store, act: str, w
         assert run.error["traceback"]
 
 
+def test_a_worker_that_looks_for_the_dead_says_of_its_own_how_they_ended(store: Store) -> None:
+    run_id = submit(store, "exit")
+    worker = Worker(store, pool="default", owner=user_name(), limit=2, build=stub)
+    worker.tick()
+    (child,) = worker.children.values()
+    wait_for(lambda: child.exit_code() is not None)
+    worker._last.clear()
+    worker.tick()
+    assert "exit code 3" in store.runs.get(run_id).state_message
+
+
 def test_a_crash_uses_up_a_retry(store: Store, tmp_path: Path) -> None:
     run_id = submit(store, "retry", retries=1, effects=str(tmp_path / "effects"))
     with working(store):
