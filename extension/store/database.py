@@ -135,8 +135,14 @@ class Database:
             return
         self._timer = None
         with self._lock:
-            if self._engine is not None:
-                self._engine.dispose()
+            if self._engine is None:
+                return
+            pool = self._engine.pool
+            if isinstance(pool, sa.QueuePool) and pool.checkedout():
+                # One that comes back after its pool was given up would stay open in it.
+                self._look_later(LET_GO_SECONDS)
+                return
+            self._engine.dispose()
 
     def _make_private(self, path: Any) -> None:
         """Create folder (0700) and file (0600) whatever the umask."""

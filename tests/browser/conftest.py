@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = ROOT / "labextension" / "dist" / "lab"
 TOKEN = "browser-tests"
 OUTPUT = Path(__file__).parent / "output"
+#: How long a view may take on a machine that is busy with other lanes.
+WAIT_MS = 30_000
+expect.set_options(timeout=WAIT_MS)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -182,7 +186,7 @@ def opened(lab: Lab, page: Any) -> Iterator[Any]:
     page.on("console", hear)
     page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
     page.set_viewport_size({"width": 1280, "height": 800})
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT_MS)
     page.goto(f"http://127.0.0.1:{lab.port}/lab?token={TOKEN}&reset")
     page.wait_for_selector(".jp-DirListing-item", timeout=60_000)
     yield page
