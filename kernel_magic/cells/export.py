@@ -27,7 +27,9 @@ from headrace.kernel_magic.cells.notebook import Cell, read_cells
 
 _TOP = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 #: Lines that have a meaning only in a notebook, left out.
-_NOTEBOOK_ONLY = re.compile(r"^\s*%(load_ext|reload_ext|matplotlib|config|autoreload|flow|headrace)\b.*$", re.MULTILINE)
+_NOTEBOOK_ONLY = re.compile(
+    r"^\s*(%%time|%(load_ext|reload_ext|matplotlib|config|autoreload|flow|headrace))\b.*$", re.MULTILINE
+)
 _KNOWN = frozenset(dir(builtins)) | {"display"}
 
 

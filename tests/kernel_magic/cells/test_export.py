@@ -95,6 +95,7 @@ RESULTS: dict[str, tuple[list[str], Any]] = {
     ),
     "awaits": (["import asyncio", "%%task a\nv = await asyncio.sleep(0, 5)", "%%task b\nu = v + 1"], 6),
     "skipped": (["x = 1", "%%task a --skip-if 'x == 1'\nx = 2", "%%task b\nresult = x"], 1),
+    "timed": (["%load_ext headrace", "%%task a\n%%time\nx = 1", "%%task b\nresult = x"], 1),
     "deleted": (["%%task a\nx = 1\ny = 2", "%%task b\ndel x\nz = y"], 2),
     "an_empty_loop": (["%%task a\nrows = []", "%%task b\nfor row in rows:\n    pass", "%%task c\nn = len(rows)"], 0),
     "names_that_are_none": (["%%task class\nx = 1", "%%task a-b.c\ny = x", "%%task\nz = y"], 1),
@@ -107,6 +108,21 @@ def test_the_flow_gives_what_the_notebook_gives(
 ) -> None:
     made = notebook_flow(write(tmp_path / "book.ipynb", *sources))()
     assert (asyncio.run(made) if inspect.isawaitable(made) else made) == result
+
+
+def test_the_commands_write_files_and_the_terminal(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from headrace.cli.main import run
+
+    book = str(write(tmp_path / "book.ipynb", "%%task a\nx = 20", "%%task b\nprint(x + 1)"))
+    assert run(["export", book, str(tmp_path / "flow.py")]) == 0
+    done = subprocess.run([sys.executable, str(tmp_path / "flow.py")], capture_output=True, text=True, check=True)
+    assert done.stdout == "21\n"
+    assert run(["strip", book]) == 0
+    assert json.loads(capsys.readouterr().out)["cells"][0]["source"] == "# %%task a\nx = 20"
+    assert run(["strip", str(tmp_path / "nothing.ipynb")]) == 2
+    assert "There is no notebook" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +81,26 @@ def test_a_figure_is_kept_with_the_run_and_shown_again(kernel: Kernel, newest: A
     again = kernel.run(source, cell_id=name)
     assert newest(name)[0].state_name == "Cached"
     assert again.displays == first.displays
+
+
+def test_a_notebook_whose_cells_are_stored_has_the_same_bytes_when_it_is_executed_again(tmp_path: Path) -> None:
+    import nbclient
+    import nbformat
+
+    sources = ["%load_ext headrace", INLINE, f"%%task shows --cache-policy inputs\n{SHOWS}"]
+    sources.append(f"%%task draws --cache-policy inputs\n{DRAWS}")
+    texts = []
+    for _ in range(2):
+        cells = [nbformat.v4.new_code_cell(source, id=f"c{n}") for n, source in enumerate(sources)]
+        book = nbformat.v4.new_notebook(cells=cells)
+        client = nbclient.NotebookClient(book, kernel_name="python3", record_timing=False)
+        client.execute(cwd=str(tmp_path), env={**os.environ, "HEADRACE_DATA_DIR": str(tmp_path / "h")})
+        texts.append(nbformat.writes(book))
+    store = Store(find_store(f"sqlite:///{tmp_path / 'h' / 'headrace.db'}"))
+    states = {run.state_name for run in store.runs.page(RunFilter(kinds=("cell",)), limit=2)[0]}
+    store.close()
+    assert states == {"Cached"}
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize(
