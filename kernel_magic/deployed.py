@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any
 
 from headrace.core.clock import micros, parse_iso
 from headrace.core.errors import InvalidParameter, UsageError
+from headrace.core.event_loops import loop_runs
+from headrace.core.hints import did_you_mean
 from headrace.kernel_magic import origin
 from headrace.kernel_magic.background import BackgroundFuture
 from headrace.kernel_magic.deploying import here
@@ -76,7 +77,7 @@ def run_deployment(
     """
     future = _start(name, parameters, scheduled_time, flow_run_name, tags, idempotency_key)
     run = current()
-    if run is not None and getattr(run.flow.definition, "is_async", False) and _loop_runs():
+    if run is not None and getattr(run.flow.definition, "is_async", False) and loop_runs():
         return _waited(future, timeout)
     try:
         if timeout != 0:
@@ -99,14 +100,6 @@ async def _waited(future: DeployedRun, timeout: float | None) -> DeployedRun:
     return future
 
 
-def _loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 def _start(
     name: str,
     parameters: Mapping[str, Any] | None,
@@ -123,8 +116,7 @@ def _start(
     known = (found.parameter_schema or {}).get("properties")
     for each, value in (parameters or {}).items():
         if known is not None and each not in known:
-            near = get_close_matches(each, list(known), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known) or 'none'}."
+            hint = did_you_mean(each, known, f"it takes {', '.join(known) or 'none'}.")
             raise InvalidParameter(f"deployment {found.name!r} has no parameter {each!r}; {hint}", field=each)
         if not origin.is_exact(value):
             raise InvalidParameter(f"parameter {each!r} is {type(value).__name__}, which JSON cannot hold.", field=each)

@@ -16,12 +16,12 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import iso, micros
 from headrace.core.deployments import CATCH_UPS, DEFAULT_POOL, OVERLAPS, Deployment
 from headrace.core.errors import InvalidOption, InvalidParameter, InvalidSchedule, UsageError
+from headrace.core.hints import did_you_mean
 from headrace.core.ids import new_id
 from headrace.core.launching import check_tokens
 from headrace.kernel_magic import origin
@@ -238,8 +238,8 @@ def checked_parameters(flow: Flow[Any, Any], parameters: Mapping[str, Any]) -> d
     definition = flow._definition
     for name, value in parameters.items():
         if name not in definition.parameters and not definition.open_ended:
-            near = get_close_matches(name, list(definition.parameters), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(definition.parameters) or 'none'}."
+            known = definition.parameters
+            hint = did_you_mean(name, known, f"it takes {', '.join(known) or 'none'}.")
             raise InvalidParameter(f"flow {flow.name!r} has no parameter {name!r}; {hint}", field=name)
         if not origin.is_exact(value):
             raise InvalidParameter(

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
-from difflib import get_close_matches
 from os import PathLike
 from typing import Any, TypeVar
 
 from headrace.core.errors import InvalidOption
+from headrace.core.hints import did_you_mean
 from headrace.kernel_magic.names import check_name
 from headrace.kernel_magic.retries import plan
 
@@ -199,8 +199,7 @@ class RunOptions:
         known = [f.name for f in fields(cls) if f.init]
         for name in options:
             if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
+                hint = did_you_mean(name, known, f"known: {', '.join(known)}.")
                 raise InvalidOption(f"{where} has no option {name!r}; {hint}", field=name)
         return cls(**options)
 

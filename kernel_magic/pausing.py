@@ -23,6 +23,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from headrace.core.deployments import DEFAULT_POOL
 from headrace.core.errors import MissingContextError, SuspendSignal, UsageError, one_line
+from headrace.core.event_loops import loop_runs
 from headrace.core.launching import LAUNCH
 from headrace.core.states import StateType
 from headrace.kernel_magic.engine.live import LIVE, LiveRun, current
@@ -289,13 +290,7 @@ def _key(run: LiveRun, key: str | None) -> str:
 
 
 def _in_loop(run: LiveRun) -> bool:
-    if not getattr(run.definition, "is_async", False):
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    return getattr(run.definition, "is_async", False) and loop_runs()
 
 
 def _say(run: LiveRun, text: str) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core.errors import InvalidNotebook
-from headrace.core.parameters import Parameter, closest, inspect_source, json_safe, parameter_schema, parameters_schema
+from headrace.core.hints import closest
+from headrace.core.parameters import Parameter, inspect_source, json_safe, parameter_schema, parameters_schema
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"

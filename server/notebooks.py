@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from headrace.core.errors import InvalidOption
+from headrace.core.event_loops import loop_runs
 from headrace.core.run_spec import NotebookSpec
 from headrace.server.inspection import inspect_notebook_file
 from headrace.server.parameters import inspect_notebook, refuse_secrets
@@ -123,7 +124,7 @@ def execute_notebook(
     prepared, traits = call.prepare()
     if prepare_only:
         return call.write_only(prepared)
-    if _loop_runs():
+    if loop_runs():
         return _in_thread(lambda: asyncio.run(call.run(prepared, traits)))
     return asyncio.run(call.run(prepared, traits, Signals.INTERRUPT))
 
@@ -261,19 +262,11 @@ def _check_traits(traits: Mapping[str, Any]) -> None:
     known = set(NotebookClient.class_trait_names()) | {"timeout", "log"}
     for name in traits:
         if name not in known:
-            from headrace.core.parameters import closest
+            from headrace.core.hints import closest
 
             near = closest(name, [*known, *_OURS, *_PAPERMILL])
             hint = f"; did you mean {near!r}?" if near else "."
             raise InvalidOption(f"execute_notebook has no option {name!r}{hint}", field=name)
-
-
-def _loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _in_thread(call: Any) -> Any:

@@ -13,7 +13,6 @@ arguments, with dashes on the line and underscores in metadata.
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from headrace.core.errors import InvalidName, InvalidOption
+from headrace.core.hints import closest
 
 TASK_TAG = "task"
 RUNNERS = ("threads", "processes", "dask", "ray")
@@ -247,8 +247,8 @@ def _dashed(option: str) -> str:
 
 
 def _unknown(option: str, where: str) -> InvalidOption:
-    close = difflib.get_close_matches(option, READERS, n=1)
-    hint = f" Did you mean {_dashed(close[0])}?" if close else f" Known: {', '.join(_dashed(o) for o in READERS)}."
+    close = closest(option, READERS)
+    hint = f" Did you mean {_dashed(close)}?" if close else f" Known: {', '.join(_dashed(o) for o in READERS)}."
     return InvalidOption(f"{where} has no option {_dashed(option)}.{hint}", field=option)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from headrace.core import settings
 from headrace.core.errors import UsageError
+from headrace.core.hints import did_you_mean
 
 _YES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -86,12 +87,9 @@ def known(name: str) -> Known:
     UsageError
         There is none of this name.
     """
-    from difflib import get_close_matches
-
     found = KNOWN.get(name.lower().removeprefix("headrace_"))
     if found is None:
-        near = get_close_matches(name.lower(), KNOWN, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KNOWN)}."
+        hint = did_you_mean(name, KNOWN, f"known: {', '.join(KNOWN)}.")
         raise UsageError(f"There is no setting {name!r}; {hint}", field="name")
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from headrace.core.cells import RUNNERS
 from headrace.core.clock import instant
 from headrace.core.drawing import duration_text, table_rows
 from headrace.core.errors import HeadraceError
+from headrace.core.hints import closest
 from headrace.core.runs import RunFilter
 from headrace.kernel_magic.cells.flow_view import view_flow
 from headrace.kernel_magic.cells.graph_view import FlowPicture, note_of, show_graph
@@ -64,8 +64,8 @@ class _Subcommands:
             raise UsageError(f"%{self.name}: a quote is not closed in {line!r}.") from error
         word = words[0] if words else self.default
         if word not in self.commands:
-            close = difflib.get_close_matches(word, self.commands, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(self.commands)}."
+            close = closest(word, self.commands)
+            hint = f"Did you mean {close}?" if close else f"There are: {', '.join(self.commands)}."
             raise UsageError(f"%{self.name} has no {word!r}. {hint}")
         try:
             return getattr(self, word)(words[1:])

@@ -14,6 +14,7 @@ from headrace.core.clock import SYSTEM_CLOCK
 from headrace.core.dataflow import plan_rerun
 from headrace.core.drawing import SIGNS, duration_text, rough_duration
 from headrace.core.errors import FailedRun, HeadraceError, UsageError
+from headrace.core.hints import did_you_mean
 from headrace.core.states import State, StateType
 from headrace.kernel_magic.cells.flow_view import FlowView, view_flow
 from headrace.kernel_magic.cells.keeping import find, find_large, identity, parts_of
@@ -114,12 +115,7 @@ def _named(names: dict[str, str], name: str) -> str:
         return names[name]
     if name in names.values():
         return name
-    import difflib
-
-    close = difflib.get_close_matches(name, names, n=1)
-    raise UsageError(
-        f"There is no cell {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}.")
-    )
+    raise UsageError(f"There is no cell {name!r}; " + did_you_mean(name, names, f"there are {', '.join(names)}."))
 
 
 def run(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.cells import FLAGS, READERS, RUNNERS
 from headrace.core.errors import InvalidName, InvalidOption
+from headrace.core.hints import did_you_mean
 
 if TYPE_CHECKING:
     from headrace.kernel_magic.cells.notebook import Cell
@@ -57,8 +57,7 @@ def _check_after(session: CellSession, cell: Cell, missing: list[str]) -> None:
     for name in missing:
         if name in known:
             continue
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none yet'}."
+        hint = did_you_mean(name, known, f"there are: {', '.join(sorted(known)) or 'none yet'}.")
         raise InvalidOption(
             f"{cell.name}: --after names {name!r}, but no task cell is called so; {hint}", field="after"
         )

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from headrace.core.event_loops import loop_runs
+
 if TYPE_CHECKING:
     from headrace.kernel_magic.futures import TaskFuture
     from headrace.kernel_magic.runners.job import Job
@@ -59,9 +61,7 @@ def run_to_end(awaitable: Awaitable[T]) -> T:
     async def wait() -> T:
         return await awaitable
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not loop_runs():
         return asyncio.run(wait())
     return asyncio.run_coroutine_threadsafe(wait(), task_loop()).result()
 

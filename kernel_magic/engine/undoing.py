@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.states import ROLLED_BACK, StateType
@@ -80,26 +80,11 @@ def roll_back(run: LiveRun) -> None:
         run.session.shelf.forget(kept["key"])
 
 
-def to_end(steps: Steps) -> bool:
-    """Drive a commit or a rollback from sync code; async hooks are run to their end."""
-    from headrace.kernel_magic.engine.loops import run_to_end
-
-    answer: Exception | None = None
-    while True:
-        try:
-            hook, node = steps.send(answer)
-        except StopIteration as done:
-            return bool(done.value)
-        answer = None
-        try:
-            result = hook(node)
-            if inspect.isawaitable(result):
-                run_to_end(result)
-        except Exception as error:
-            answer = error
+async def _awaited(result: Awaitable[Any]) -> object:
+    return await result
 
 
-async def to_end_async(steps: Steps) -> bool:
+async def to_end_async(steps: Steps, wait: Callable[[Any], Awaitable[object]] = _awaited) -> bool:
     """Drive a commit or a rollback from async code."""
     answer: Exception | None = None
     while True:
@@ -111,6 +96,21 @@ async def to_end_async(steps: Steps) -> bool:
         try:
             result = hook(node)
             if inspect.isawaitable(result):
-                await result
+                await wait(result)
         except Exception as error:
             answer = error
+
+
+def to_end(steps: Steps) -> bool:
+    """Drive a commit or a rollback from sync code: async hooks are run to their end, so that nothing is awaited."""
+    try:
+        to_end_async(steps, _run_here).send(None)
+    except StopIteration as done:
+        return bool(done.value)
+    raise AssertionError("a hook was awaited in sync code")
+
+
+async def _run_here(result: Awaitable[Any]) -> object:
+    from headrace.kernel_magic.engine.loops import run_to_end
+
+    return run_to_end(result)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from headrace.core.dataflow.graph import CellInput
 from headrace.core.errors import CycleError, UsageError
+from headrace.core.hints import did_you_mean
 
 
 def label(cell: CellInput, position: int) -> str:
@@ -34,12 +34,7 @@ def resolve_after(cells: Sequence[CellInput]) -> Iterator[tuple[int, int]]:
         for name in cell.after:
             if name not in places:
                 names = [c.name for c in cells if c.name]
-                near = difflib.get_close_matches(name, names, 1, 0.5)
-                hint = (
-                    f"did you mean {near[0]!r}?"
-                    if near
-                    else f"the cells are {', '.join(names) or 'all without a name'}."
-                )
+                hint = did_you_mean(name, names, f"the cells are {', '.join(names) or 'all without a name'}.")
                 raise UsageError(
                     f"{label(cell, position)}: --after names {name!r}, which is no cell here; {hint}", field="after"
                 )

@@ -19,7 +19,7 @@ from headrace.core.parameters.inspect import inspect_source
 from headrace.core.parameters.jsonable import decode, encode, json_safe
 from headrace.core.parameters.literals import PythonSource, python_assignments, python_literal, python_source
 from headrace.core.parameters.model import EnumMember, Parameter
-from headrace.core.parameters.names import closest, validate_name
+from headrace.core.parameters.names import validate_name
 from headrace.core.parameters.precedence import Merged, merge_parameters
 from headrace.core.parameters.schema import parameter_schema, parameters_schema
 
@@ -31,7 +31,6 @@ __all__ = [
     "Parameter",
     "ParameterErrors",
     "PythonSource",
-    "closest",
     "coerce",
     "decode",
     "encode",

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.core.hints import closest
 from headrace.core.parameters.conversion import CLI, JSON, Mismatch, auto_type, convert
 from headrace.core.parameters.errors import FieldError, ParameterErrors
 from headrace.core.parameters.model import EnumMember, Parameter, TypeForm
-from headrace.core.parameters.names import closest, name_fault
+from headrace.core.parameters.names import name_fault
 
 Sources = str | Mapping[str, str]
 """Where values come from: "cli" or "json" for all, or by name (what is not listed is "json")."""

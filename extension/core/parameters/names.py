@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable
 
 from headrace.core.errors import InvalidParameter
 
@@ -67,30 +65,6 @@ def validate_name(name: object) -> str:
     if fault is not None:
         raise InvalidParameter(f"parameter {_shown(name)}: {fault}", field=str(name))
     return str(name)
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, or None if none is near.
-
-    Parameters
-    ----------
-    name : str
-        The name that was not found.
-    known : iterable of str
-        The names there are.
-
-    Returns
-    -------
-    str or None
-        The nearest name; upper and lower case and `-` for `_` do not count as differences.
-    """
-    by_fold = {_fold(candidate): candidate for candidate in known}
-    found = difflib.get_close_matches(_fold(name), by_fold, n=1, cutoff=0.6)
-    return by_fold[found[0]] if found else None
-
-
-def _fold(name: str) -> str:
-    return name.casefold().replace("-", "_")
 
 
 def _shown(name: object) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.core.errors import InvalidParameter
-from headrace.core.parameters.names import closest
+from headrace.core.hints import closest
 
 FACTS = ("run_id", "run_name", "scheduled_at", "interval_start", "interval_end", "started_at", "notebook")
 """Tokens that a run can fill, beside its parameters; the caller passes those it has."""

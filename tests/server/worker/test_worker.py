@@ -160,15 +160,14 @@ def test_a_failure_is_what_the_process_said(store: Store) -> None:
         assert ended(store, run_id).state_type is S.FAILED
 
 
-def test_a_cancel_interrupts_the_process(store: Store) -> None:
+def test_a_cancel_interrupts_the_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "GRACE_SECONDS", 3600.0)  # it is the interrupt that ends it, not what follows
     run_id = submit(store, "hang")
     with working(store):
         wait_for(lambda: store.runs.get(run_id).state_type is S.RUNNING)
         store.runs.request_cancel(run_id)
-        begun = time.monotonic()
         run = ended(store, run_id)
     assert run.state_type is S.CANCELLED
-    assert time.monotonic() - begun < 3
 
 
 def test_a_process_that_does_not_listen_is_killed_and_dead_before_it_is_cancelled(
