@@ -29,7 +29,7 @@ from headrace.kernel_magic.cells.keeping import CellKeeper, asked_policy, identi
 from headrace.kernel_magic.cells.last_value import LateValues, ValueHook
 from headrace.kernel_magic.cells.loading import LoadingCell, digest_of
 from headrace.kernel_magic.cells.naming import check_names
-from headrace.kernel_magic.cells.notebook import Cell
+from headrace.kernel_magic.cells.notebook import Cell, id_in_file
 from headrace.kernel_magic.cells.routing import REQUEST
 from headrace.kernel_magic.cells.transformer import task_of
 
@@ -153,7 +153,9 @@ class CellRunner:
     def _cell(self, source: str, metadata: dict[str, Any], task: CellTask | None) -> Cell:
         ours = metadata.get("headrace")
         handed = ours if isinstance(ours, dict) else {}
-        cell_id = str(metadata.get("cellId") or handed.get("cell_id") or "")
+        sent = str(metadata.get("cellId") or handed.get("cell_id") or "")
+        name = task.options.name if task is not None else ""
+        cell_id = id_in_file(self._session.notebook_path, sent, name, source)
         index = handed.get("cell_index")
         place = index if isinstance(index, int) else len(self._session.ran)
         return Cell(id=cell_id, index=place, source=source, metadata=metadata, task=task)

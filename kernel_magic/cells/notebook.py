@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ from headrace.core.settings import user_name
 if TYPE_CHECKING:
     from headrace.store import Store
     from headrace.store.documents import Document
+
+#: Ids of cells in notebook files (nbformat 4.5).
+_ID = re.compile(r"[A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +103,47 @@ def read_cells(cells: Sequence[Mapping[str, Any]]) -> list[Cell]:
     return found
 
 
-def session_path() -> str:
-    """Return the path of the notebook that this kernel was started for, "" when it is not known."""
+def session_path(namespace: Mapping[str, Any]) -> str:
+    """Return the path of the notebook that this kernel was started for, "" when it is not known.
+
+    Parameters
+    ----------
+    namespace : mapping
+        The user's: VS Code says the path there, Jupyter in the environment.
+    """
     name = os.environ.get("HEADRACE_NOTEBOOK_PATH") or os.environ.get("JPY_SESSION_NAME") or ""
+    name = name or str(namespace.get("__vsc_ipynb_file__", ""))
     if not name.endswith(".ipynb"):
         return ""
     path = Path(name)
     return str(path if path.is_absolute() else Path.cwd() / path)
 
 
+def id_in_file(path: str, sent: str, name: str, source: str) -> str:
+    """Return the id that the saved file has for a cell whose client names it otherwise: VS Code sends an address.
+
+    Parameters
+    ----------
+    path : str
+        The file's; "" where it is not known.
+    sent : str
+        What the client sent: it stays where it is an id, and where the file has no such cell.
+    name, source : str
+        The task's name, "" for none, and the cell's code, by which it is found.
+    """
+    if _ID.fullmatch(sent) or not path:
+        return sent
+    cells = read_cells(read_file(path) or [])
+    same = [cell.id for cell in cells if (cell.name == name if name else cell.source.strip() == source.strip())]
+    return same[0] if len(same) == 1 else sent
+
+
 def find_notebook(
-    store: Store | None, kernel_id: str | None, ran: Sequence[Cell], live: Sequence[Mapping[str, Any]] | None = None
+    store: Store | None,
+    kernel_id: str | None,
+    path: str,
+    ran: Sequence[Cell],
+    live: Sequence[Mapping[str, Any]] | None = None,
 ) -> Notebook:
     """Return the notebook of this kernel.
 
@@ -117,12 +151,13 @@ def find_notebook(
     ----------
     store : Store or None
     kernel_id : str or None
+    path : str
+        Its file's; "" where it is not known.
     ran : sequence of Cell
         The cells run so far, in the order in which they first ran: the last resort.
     live : sequence of cells or None
         What the client said with the request under way.
     """
-    path = session_path()
     document: Document | None = None
     if store is not None:
         owner = user_name()

@@ -223,14 +223,14 @@ class CellSession:
     @property
     def notebook_path(self) -> str:
         """The path of this kernel's notebook, "" where it is not known."""
-        return session_path()
+        return session_path(self.shell.user_ns)
 
     def notebook(self) -> Notebook:
         """Return this kernel's notebook, from the best source there is."""
         from headrace.kernel_magic.engine.session import session
 
         live = self.live if goes_to_front(self) else None
-        return find_notebook(session().store, self.kernel_id, list(self.ran.values()), live)
+        return find_notebook(session().store, self.kernel_id, self.notebook_path, list(self.ran.values()), live)
 
     def document_key(self) -> str:
         """Return what names this notebook in keys: its document's id; "" where it has no file."""

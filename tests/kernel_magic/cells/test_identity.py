@@ -60,6 +60,22 @@ def test_a_file_that_differs_from_what_ran_is_refused_in_one_line(
     assert one.run("%flow run").status == "ok"
 
 
+def test_vs_code_names_the_file_and_its_cells_in_its_own_way(
+    start_kernel: Callable[..., Kernel], tmp_path: Path
+) -> None:
+    path = tmp_path / "book.ipynb"
+    write(path, {"plain": "base = 1", **CELLS})
+    one = start_kernel(HEADRACE_DATA_DIR=str(tmp_path / "headrace"))
+    one.run(f"__vsc_ipynb_file__ = {str(path)!r}")
+    one.run("%load_ext headrace", cell_id="vscode-notebook-cell:/book.ipynb#W0sZmlsZQ%3D%3D")
+    one.run("base = 1", cell_id="vscode-notebook-cell:/book.ipynb#W1sZmlsZQ%3D%3D")
+    one.run(CELLS["load"], cell_id="vscode-notebook-cell:/book.ipynb#W2sZmlsZQ%3D%3D")
+    status = one.run("%flow status", cell_id="vscode-notebook-cell:/book.ipynb#W3sZmlsZQ%3D%3D").result.splitlines()
+    assert [line.split()[:3] for line in status[1:3]] == [["load", "✔", "Completed"], ["double", "○", "not"]]
+    assert status[-1] == "Cells and their order: from the file book.ipynb."
+    assert ran(one.run("%flow run")) == ["double"]
+
+
 def test_a_client_without_cell_ids_is_told_so(start_kernel: Callable[..., Kernel], tmp_path: Path) -> None:
     path = tmp_path / "book.ipynb"
     write(path, CELLS)
