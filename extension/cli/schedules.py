@@ -95,14 +95,21 @@ def create(target: str, parameters: tuple[tuple[str, str], ...], timezone: str |
 
 @schedule.command()
 @_timing
-def preview(timezone: str | None, **when: Any) -> None:
-    """Say a schedule in words, and its next five fire times."""
-    from headrace.server.handlers.forms import SCHEDULE
+@click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE")
+@click.option("--output", metavar="PATH", help="May hold {scheduled_at:%Y-%m-%d}.")
+def preview(timezone: str | None, parameters: tuple[tuple[str, str], ...], output: str | None, **when: Any) -> None:
+    """Say a schedule in words, and its next five fire times, with what tokens come to at each."""
+    from headrace.server.handlers.forms import PREVIEW
 
-    shown = _services().schedules.preview(SCHEDULE.read(_body(zone=timezone, **when)))
+    body = {**_body(zone=timezone, **when), "parameters": dict(parameters), "output_path": output}
+    shown = _services().schedules.preview(PREVIEW.read(body))
     show.echo(shown["sentence"])
-    for wall, fire in zip(shown["wall"], shown["fires"], strict=True):
+    for at, (wall, fire) in enumerate(zip(shown["wall"], shown["fires"], strict=True)):
         show.echo(f"  {wall}  ({fire})")
+        for name, value in shown["parameters"][at].items() if parameters else ():
+            show.echo(f"    {name} = {value}")
+        if output:
+            show.echo(f"    {shown['output_paths'][at]}")
 
 
 @schedule.command()

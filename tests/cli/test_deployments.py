@@ -73,6 +73,8 @@ def test_a_changed_deployment_says_what_changed_and_keeps_its_schedules_place(
         pytest.param(["report.ipynb", "--cron", "99 * * * *"], "minute", id="bad cron"),
         pytest.param(["report.ipynb", "--cron", "0 6 * * *", "--timezone", "Mars/X"], "Mars/X", id="bad zone"),
         pytest.param(["report.ipynb", "--interval", "0"], "interval_seconds", id="no interval"),
+        pytest.param(["report.ipynb", "--rrule", "FREQ=SOMETIMES"], "rrule", id="bad rule"),
+        pytest.param(["report.ipynb", "--rrule", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"], "never", id="never fires"),
         pytest.param(["report.ipynb", "--at", "2020-01-01T00:00Z"], "never", id="a time that has passed"),
         pytest.param(["report.ipynb", "-p", "mont", "3"], "month", id="unknown parameter"),
         pytest.param(["report.ipynb", "-p", "month", "x"], "month", id="wrong type"),
@@ -120,6 +122,16 @@ def test_schedules_are_made_listed_paused_and_deleted(capsys: pytest.CaptureFixt
 def test_a_preview_tells_five_times(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = shown(capsys, "schedule", "preview", "--cron", "*/15 * * * *", "--timezone", "Asia/Tokyo")
     assert (code, text.count("JST")) == (0, 5)
+    tokens = ["-p", "day", "{scheduled_at:%d}", "--output", "out-{day}.ipynb"]
+    code, text = shown(capsys, "schedule", "preview", "--cron", "0 6 * * *", *tokens)
+    lines = [line.strip() for line in text.splitlines()]
+    days = [line.removeprefix("day = ") for line in lines if line.startswith("day = ")]
+    assert (code, len(set(days))) == (0, 5)
+    assert [line.rpartition("/")[2] for line in lines if line.endswith(".ipynb")] == [
+        f"out-{day}.ipynb" for day in days
+    ]
+    code, text = shown(capsys, "schedule", "preview", "--cron", "0 6 * * *", "--output", "{nothing}.ipynb")
+    assert (code, "nothing" in text, len(text.strip().splitlines())) == (2, True, 1)
 
 
 FILE = """
