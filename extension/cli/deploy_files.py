@@ -13,7 +13,6 @@ from headrace.core.errors import UsageError, one_line
 from headrace.store import timetable
 
 if TYPE_CHECKING:
-    from headrace.core.deployments import Deployment
     from headrace.server.services import Services
 
 #: A deployment remembers which file made it, so that `--prune` deletes what the file no longer has.
@@ -78,16 +77,16 @@ def deploy_files(paths: Sequence[str], *, dry_run: bool, prune: bool) -> int:
     services = local_services()
     if prune:
         files = {os.path.realpath(path) for path in paths}
-        for held in _all(services):
+        for held in services.store.deployments.all_of(services.owner):
             full = str(held.details.get(FILE_KEY) or "")
             if full in files and (held.name, full) not in names:
                 click.echo(f"{held.name}: deleted")
                 if not dry_run:
                     services.store.deployments.delete(held.id)
     if not dry_run and services.store.schedules.next_due() is not None:
-        from headrace.server.worker.start import ensure_worker
+        from headrace.cli.deployments import start_worker_for
 
-        ensure_worker(services.store, owner=services.owner)
+        start_worker_for(services)
     return 0
 
 
@@ -109,23 +108,17 @@ def _checked(services: Services, item: dict[str, Any], path: str, full: str) -> 
     return body
 
 
-def _all(services: Services) -> list[Deployment]:
-    found: list[Deployment] = []
-    while True:
-        after = (found[-1].name, found[-1].id) if found else None
-        page = services.store.deployments.page(owner=services.owner, after=after, limit=200)
-        found += page
-        if len(page) < 200:
-            return found
-
-
 def export_yaml(services: Services, names: Sequence[str]) -> str:
     """Return deployments as YAML that `deploy_files` takes, all but those of flows that were defined in a cell."""
     import yaml
 
     from headrace.core.deployments import Deployment
 
-    chosen = [services.deployments.resolve(name) for name in names] if names else _all(services)
+    chosen = (
+        [services.deployments.resolve(name) for name in names]
+        if names
+        else services.store.deployments.all_of(services.owner)
+    )
     defaults = Deployment(id="", name="")
     items = []
     for one in chosen:

@@ -119,14 +119,20 @@ def _name_of(target: str) -> str:
 
 def say_next(services: Services, deployment_id: str) -> None:
     """Say when it fires next, and see that a worker is there to fire it."""
-    from headrace.server.worker.install import starts_with_machine
-    from headrace.server.worker.start import ensure_worker
-
     rows = services.store.schedules.of_deployments([deployment_id])[deployment_id]
     for row in rows:
         shown = services.schedules.to_wire(row, None)
         show.echo(f"  {shown['sentence']}; next {shown['next_fire_at'] or 'never'}")
-    if any(row.next_fire_at for row in rows) and ensure_worker(services.store, owner=services.owner):
+    if any(row.next_fire_at for row in rows):
+        start_worker_for(services)
+
+
+def start_worker_for(services: Services) -> None:
+    """See that a worker is there to fire schedules; where one had to be started, say how long it will."""
+    from headrace.server.worker.install import starts_with_machine
+    from headrace.server.worker.start import ensure_worker
+
+    if ensure_worker(services.store, owner=services.owner):
         click.echo("  A worker was started: schedules fire until this computer is switched off.")
         click.echo(f"  {starts_with_machine()}")
 
@@ -212,20 +218,40 @@ def watch_run(services: Services, run_id: str) -> int:
         seq = store.journal.last_seq()
 
 
+_ALL = click.option("--all", "everything", is_flag=True, help="Every deployment.")
+
+
+def _one_or_all(name: str | None, everything: bool) -> None:
+    if (name is None) != everything:
+        raise UsageError("Name a deployment, or say --all.", field="name")
+
+
 @deployment.command()
-@click.argument("name")
-def pause(name: str) -> None:
+@click.argument("name", required=False)
+@_ALL
+def pause(name: str | None, everything: bool) -> None:
     """Fire none of its schedules until it is resumed."""
+    _one_or_all(name, everything)
     services = _services()
+    if name is None:
+        show.echo(f"{services.deployments.set_all_paused(True)} paused")
+        return
     services.deployments.set_paused(services.deployments.resolve(name).id, True)
     show.echo(f"{name}: paused")
 
 
 @deployment.command()
-@click.argument("name")
-def resume(name: str) -> None:
+@click.argument("name", required=False)
+@_ALL
+def resume(name: str | None, everything: bool) -> None:
     """Let its schedules fire again from now on."""
+    _one_or_all(name, everything)
     services = _services()
+    if name is None:
+        show.echo(f"{services.deployments.set_all_paused(False)} resumed")
+        if services.store.schedules.next_due() is not None:
+            start_worker_for(services)
+        return
     found = services.deployments.set_paused(services.deployments.resolve(name).id, False)
     show.echo(f"{name}: resumed")
     say_next(services, found.id)

@@ -178,6 +178,15 @@ class Deployments:
             row = connection.execute(query).first()
         return None if row is None else record_of(Deployment, row)
 
+    def all_of(self, owner: str) -> list[Deployment]:
+        """Return every deployment of an owner, by name."""
+        found: list[Deployment] = []
+        while True:
+            page = self.page(owner=owner, after=(found[-1].name, found[-1].id) if found else None, limit=200)
+            found += page
+            if len(page) < 200:
+                return found
+
     def naming(self, path: str, owner: str) -> list[Deployment]:
         """Return an owner's deployments that name a file or a folder, or anything in that folder."""
         c = t.deployments.c

@@ -63,6 +63,18 @@ def post_pause(request: Request) -> Answer:
     return deployments.show(deployments.set_paused(request.ids["deployment_id"], True))
 
 
+@routes.add("POST", "/deployments/pause", WRITE, body=NOTHING)
+def post_pause_all(request: Request) -> Answer:
+    """Pause every deployment."""
+    return {"changed": request.services.deployments.set_all_paused(True)}
+
+
+@routes.add("POST", "/deployments/unpause", EXECUTE, body=NOTHING)
+def post_unpause_all(request: Request) -> Answer:
+    """Let every deployment's schedules fire again."""
+    return {"changed": request.services.deployments.set_all_paused(False)}
+
+
 @routes.add("POST", "/deployments/{deployment_id}/unpause", EXECUTE, body=NOTHING)
 def post_unpause(request: Request) -> Answer:
     """Let the schedules of a deployment fire again."""

@@ -18,6 +18,7 @@ from headrace.core.launching import check_tokens
 from headrace.core.runs import Run
 from headrace.core.wire_deployments import deployment_to_wire, last_run_to_wire, matrix_to_wire, notice_to_wire
 from headrace.server import agreement
+from headrace.server.managers.needs import missing
 from headrace.server.notices.sending import mail_is_set_up
 from headrace.server.scheduler import slot_run
 from headrace.store import timetable
@@ -93,18 +94,8 @@ class DeploymentsManager:
         fires = [row["next_fire_at"] for row in data["schedules"] if row["active"] and row["next_fire_at"]]
         data["next_fire_at"] = min(fires, default=None)
         data["moved_on"] = self._moved_on(deployment)
-        data["error"] = data["error"] or self._missing(deployment)
+        data["error"] = data["error"] or missing(deployment, self._services.root)
         return data
-
-    def _missing(self, deployment: Deployment) -> str | None:
-        """Return in words what a deployment needs and is gone."""
-        program, file = deployment.program, deployment.file
-        if program is not None and os.path.isabs(program) and not os.access(program, os.X_OK):
-            return f"{program}, with which it was made, is gone. Deploy it again."
-        if file is not None and not os.path.isfile(file):
-            shown = self._services.root.relative(file)
-            return f"{shown} is not there any more. Say where it is now, or deploy it again."
-        return None
 
     def check_runnable(self, deployment: Deployment) -> None:
         """Refuse to run a deployment whose file or interpreter is gone.
@@ -113,9 +104,9 @@ class DeploymentsManager:
         ------
         NotFound
         """
-        missing = self._missing(deployment)
-        if missing is not None:
-            raise NotFound(missing, field="deployment")
+        gone = missing(deployment, self._services.root)
+        if gone is not None:
+            raise NotFound(gone, field="deployment")
 
     def _moved_on(self, deployment: Deployment) -> bool:
         """Return whether the file differs from the copy that was pinned."""
@@ -385,6 +376,15 @@ class DeploymentsManager:
         NotFound
         """
         return self.change(deployment_id, {"paused": paused})
+
+    def set_all_paused(self, paused: bool) -> int:
+        """Pause every deployment of this person, or let all fire again from now on; return how many were changed."""
+        store = self._services.store
+        changed = [d for d in store.deployments.all_of(self._services.owner) if d.paused != paused]
+        for deployment in changed:
+            set_paused(store, deployment, paused)
+        self._services.wake()
+        return len(changed)
 
     def delete(self, deployment_id: str) -> None:
         """Delete a deployment with its schedules; its runs stay.

@@ -108,6 +108,20 @@ def test_deployments_are_run_paused_resumed_and_deleted(capsys: pytest.CaptureFi
     assert (code, "no deployment 'report'" in text) == (2, True)
 
 
+def test_everything_is_paused_and_resumed_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "two"):
+        shown(capsys, "deploy", "report.ipynb", "--name", name, "--cron", "@hourly")
+    shown(capsys, "deployment", "pause", "two")
+    assert shown(capsys, "deployment", "pause", "--all") == (0, "1 paused\n")
+    assert get_store().schedules.next_due() is None
+    code, text = shown(capsys, "deployment", "resume", "--all")
+    assert (code, text.splitlines()[0]) == (0, "2 resumed")
+    assert [one["next_fire_at"] is not None for one in deployments(capsys)] == [True, True]
+    for words in (("pause",), ("resume", "one", "--all")):
+        code, text = shown(capsys, "deployment", *words)
+        assert (code, len(text.strip().splitlines())) == (2, 1)
+
+
 def test_schedules_are_made_listed_paused_and_deleted(capsys: pytest.CaptureFixture[str]) -> None:
     code, text = shown(capsys, "schedule", "create", "report.ipynb", "--cron", "0 6 * * *")
     assert code == 0
@@ -154,11 +168,12 @@ def test_a_file_says_which_deployments_there_are(capsys: pytest.CaptureFixture[s
     code, text = shown(capsys, "deploy", "-f", str(path), "--dry-run")
     assert (code, text) == (0, "nightly: new\nhourly: new\n")
     assert get_store().deployments.page() == []
-    assert shown(capsys, "deploy", "-f", str(path))[1] == "nightly: new\nhourly: new\n"
-    assert shown(capsys, "deploy", "-f", str(path))[1] == "nightly: unchanged\nhourly: unchanged\n"
+    assert shown(capsys, "deploy", "-f", str(path))[1].splitlines()[:2] == ["nightly: new", "hourly: new"]
+    again = shown(capsys, "deploy", "-f", str(path))[1]
+    assert again.splitlines()[:2] == ["nightly: unchanged", "hourly: unchanged"]
     path.write_text(FILE.replace("retries: 2", "retries: 3").partition("  - name: hourly")[0])
     code, text = shown(capsys, "deploy", "-f", str(path), "--prune")
-    assert text == "nightly: retries\nhourly: deleted\n"
+    assert text.splitlines()[:2] == ["nightly: retries", "hourly: deleted"]
     assert [d.name for d in get_store().deployments.page()] == ["nightly"]
 
 

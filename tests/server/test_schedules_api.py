@@ -203,6 +203,16 @@ async def test_a_pause_stops_every_schedule_of_a_deployment(api: Api, services: 
     assert services.store.schedules.next_due() is not None
 
 
+async def test_everything_is_paused_and_goes_on(api: Api, services: Services, write_notebook: Any) -> None:
+    write_notebook("r.ipynb")
+    for name in ("one", "two"):
+        await api("POST", "/deployments", {"name": name, "notebook": "r.ipynb", "schedules": [{"cron": "@hourly"}]})
+    assert await api("POST", "/deployments/pause", {}) == (200, {"changed": 2})
+    assert services.store.schedules.next_due() is None
+    assert await api("POST", "/deployments/unpause", {}) == (200, {"changed": 2})
+    assert services.store.schedules.next_due() is not None
+
+
 async def test_a_pinned_notebook_tells_when_its_file_has_moved_on(
     api: Api, services: Services, write_notebook: Any
 ) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from headrace.core.deployments import Deployment, ScheduleRow
+from headrace.core.ids import new_id
 from headrace.core.launching import new_run
 from headrace.core.runs import Run, RunKind
 from headrace.core.settings import find_store, user_name
@@ -22,7 +24,7 @@ from headrace.core.states import StateType
 from headrace.server.worker import child as child_module
 from headrace.server.worker import command
 from headrace.server.worker.worker import Worker
-from headrace.store import Store
+from headrace.store import Store, timetable
 
 pytestmark = pytest.mark.process
 STUB = Path(__file__).resolve().parents[2] / "tools" / "stub_runner.py"
@@ -321,6 +323,20 @@ def test_a_drained_worker_takes_nothing_new_and_leaves_running_runs_alone(
     wait_for(lambda: left[run_id, 1].exit_code() is not None)
 
 
+def test_an_idle_worker_leaves_where_nothing_is_scheduled(store: Store) -> None:
+    deployment = store.deployments.create(Deployment(id=new_id(), name="d", owner=user_name()))
+    row = ScheduleRow(
+        id=new_id(), deployment_id=deployment.id, owner=user_name(), kind="once", at=4_000_000_000_000_000
+    )
+    schedule = store.schedules.create(timetable.with_next(row, store.clock.now_us()))
+    with working(store, idle_seconds=0.2) as worker:
+        wait_for(lambda: store.clock.monotonic() - worker._busy_at > 0.2)
+        assert not worker._is_done()
+        assert [w.state for w in store.workers.all()] == ["running"]
+        store.schedules.delete(schedule.id)
+        wait_for(lambda: store.workers.all() == [])
+
+
 def test_a_run_whose_worker_died_is_taken_over_with_its_output(store: Store) -> None:
     run_id = submit(store, "print", lines=20, pause=0.15)
     with working(store) as worker:
@@ -381,8 +397,6 @@ def test_the_process_files_are_private(store: Store) -> None:
 
 
 def test_a_deployment_with_nothing_to_run_is_paused_after_three_firings(store: Store) -> None:
-    from headrace.core.deployments import Deployment
-    from headrace.core.ids import new_id
     from headrace.core.launching import deployment_run
 
     deployment = store.deployments.create(
