@@ -376,18 +376,6 @@ def test_the_environment_of_a_run_has_no_token(store: Store, monkeypatch: pytest
     assert built.environment["HEADRACE_OWNER"] == user_name(), "the hub's name does not go along"
 
 
-def test_a_variable_file_is_read_and_a_bad_one_is_named(store: Store, tmp_path: Path) -> None:
-    from headrace.core.errors import UsageError
-    from headrace.server.worker.environment import read_env_file
-
-    path = tmp_path / "env"
-    path.write_text("# words\nA=1\nexport B='two words'\n\n")
-    assert read_env_file(str(path)) == {"A": "1", "B": "two words"}
-    path.write_text("nonsense\n")
-    with pytest.raises(UsageError, match="Line 1"):
-        read_env_file(str(path))
-
-
 def test_the_process_files_are_private(store: Store) -> None:
     run_id = submit(store)
     with working(store):
