@@ -207,6 +207,8 @@ def test_a_kernel_without_headrace_is_named_and_can_be_used_without(opened: Page
     execute(page, "headrace:run-with-parameters", path="without.ipynb")
     notice = page.locator("dialog[open] .hr-kernelnotice")
     expect(notice).to_contain_text(str(lab.folder / "bare" / "bin" / "python"))
+    # Without a field to fill in, Enter runs it.
+    expect(page.locator("dialog[open] footer .hr-mod-accept")).to_be_focused()
     page.screenshot(path=OUTPUT / "kernel.png")
     assert serious(page, "dialog[open]") == []
     # This Python has no pip: that is said, with what to do.

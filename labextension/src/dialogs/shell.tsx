@@ -42,7 +42,7 @@ export function DialogShell(props: IShellProps): JSX.Element {
     const before = document.activeElement as HTMLElement | null;
     element.showModal();
     // The browser would choose the button that closes: the answer, or the first field once it is there, is nearer.
-    const nearest = props.danger || !props.accept ? '.hr-dialog-button' : '.hr-mod-accept';
+    const nearest = props.danger || !props.accept ? '.hr-dialog-button' : 'footer .hr-mod-accept';
     element.querySelector<HTMLElement>(nearest)?.focus();
     return () => {
       element.close();
@@ -56,7 +56,9 @@ export function DialogShell(props: IShellProps): JSX.Element {
     const element = dialog.current!;
     const close = element.querySelector('header button');
     if (!props.disabled && !props.danger && document.activeElement === close) {
-      element.querySelector<HTMLElement>('.hr-field input, .hr-field select, .hr-mod-accept')?.focus();
+      const fields = element.querySelectorAll<HTMLElement>('.hr-field input, .hr-field select, footer .hr-mod-accept');
+      // What is folded away cannot take it.
+      [...fields].find(field => field.offsetParent !== null)?.focus();
     }
   }, [props.disabled, props.danger]);
   return (
