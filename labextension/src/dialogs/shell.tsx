@@ -58,7 +58,7 @@ export function DialogShell(props: IShellProps): JSX.Element {
     if (!props.disabled && !props.danger && document.activeElement === close) {
       const fields = element.querySelectorAll<HTMLElement>('.hr-field input, .hr-field select, footer .hr-mod-accept');
       // What is folded away cannot take it.
-      [...fields].find(field => field.offsetParent !== null)?.focus();
+      [...fields].find(field => !field.closest('details:not([open])'))?.focus();
     }
   }, [props.disabled, props.danger]);
   return (

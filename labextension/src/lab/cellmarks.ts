@@ -129,7 +129,8 @@ export class CellMarks {
     mark.classList.toggle('hr-mod-wrong', !!cell.error);
     mark.replaceChildren(line(time, 'hr-cellmark-time'), icon(cell));
     if (second) {
-      mark.append(line(second, 'hr-cellmark-second'));
+      // The space is heard, not seen.
+      mark.append(' ', line(second, 'hr-cellmark-second'));
     }
   }
 
