@@ -27,6 +27,7 @@ from headrace.core.errors import StoreCorrupt, StoreError, StoreFull, StoreUnava
 from headrace.core.failpoints import reach
 from headrace.core.settings import StorePlace
 from headrace.store.filesystem import is_network
+from headrace.store.forks import ForkGate
 
 #: How long SQLite waits for another writer, ms (reliability.md: 8 writers wait 0.53 s at worst).
 BUSY_TIMEOUT_MS = 30_000
@@ -64,8 +65,12 @@ class Database:
         self._watch: Any = None
         self._used_at = 0.0
         self._timer: threading.Timer | None = None
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
+        self.gate = ForkGate(self._close_for_fork, self._after_fork)
+
+    def _close_for_fork(self) -> None:
+        """Close what nobody uses: SQLite counts its locks in memory, and a child would believe it had its parent's."""
+        if self.dialect == "sqlite":
+            self._close_connections()
 
     def _after_fork(self) -> None:
         """Forget the parent's connections without closing them: they are the parent's."""
@@ -206,7 +211,7 @@ class Database:
             The database cannot do it now; the message says why.
         """
         try:
-            with self.engine.connect() as connection, connection.begin():
+            with self.gate, self.engine.connect() as connection, connection.begin():
                 yield connection
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, UnicodeDecodeError) as error:
             raise self._translate(error) from error
@@ -226,7 +231,7 @@ class Database:
             Nothing was written.
         """
         try:
-            with self.engine.connect() as connection:
+            with self.gate, self.engine.connect() as connection:
                 if self.dialect == "sqlite":
                     connection = connection.execution_options(headrace_begin="BEGIN IMMEDIATE")
                     if durable:
@@ -275,9 +280,10 @@ class Database:
 
     def data_version(self) -> int:
         """Return a number that changes whenever another connection committed (SQLite; 3 µs)."""
-        if self._watch is None:
-            self._watch = self.engine.raw_connection()
-        return int(self._watch.driver_connection.execute("PRAGMA data_version").fetchone()[0])
+        with self.gate:
+            if self._watch is None:
+                self._watch = self.engine.raw_connection()
+            return int(self._watch.driver_connection.execute("PRAGMA data_version").fetchone()[0])
 
     def sql(self, statement: str) -> str:
         """Return driver SQL written with `?` in this driver's own spelling."""
@@ -306,12 +312,15 @@ class Database:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if self._watch is not None:
-                self._watch.close()
-                self._watch = None
-            if self._engine is not None:
-                self._engine.dispose()
-                self._engine = None
+            self._close_connections()
+            self._engine = None
+
+    def _close_connections(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        if self._engine is not None:
+            self._engine.dispose()
 
 
 def retry_locked(call: Any, *, seconds: float = 30.0) -> Any:
