@@ -135,9 +135,10 @@ class Database:
     def _let_go(self) -> None:
         """Close the connections if nobody has used one for a while."""
         left = self._used_at + LET_GO_SECONDS - time.monotonic()
-        if left > 0:
-            self._look_later(left)
-            return
+        if left > 0 or not self.gate.if_unused(self._close_idle):
+            self._look_later(max(left, 1.0))
+
+    def _close_idle(self) -> None:
         self._timer = None
         with self._lock:
             if self._engine is None:

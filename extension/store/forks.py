@@ -56,6 +56,14 @@ class ForkGate:
             self._users -= 1
             self._changed.notify_all()
 
+    def if_unused(self, work: Callable[[], None]) -> bool:
+        """Do what nobody may be inside for, if nobody is; return whether it was done."""
+        with self._changed:
+            if self._users:
+                return False
+            work()
+            return True
+
     def before_fork(self) -> None:
         """Let what is on end, keep others out, close what is open."""
         mine = getattr(self._inside, "depth", 0)
