@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_help import until
 
 from headrace.cli.main import run as headrace
 from headrace.core.ids import new_id
@@ -201,6 +204,62 @@ def test_settings_are_kept_for_every_process_of_the_person(
         code, _, err = called(capsys, "config", "set", *words)
         assert (code, message in err) == (2, True)
     forget_stores()
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "first"),
+    [
+        ("flow ls", "definition", "pipeline"),
+        ("flow-run ls", "definition", "pipeline"),
+        ("task-run ls", "definition", "first"),
+        ("limit ls", "name", "db"),
+        ("config view", "name", "data_dir"),
+    ],
+)
+def test_every_list_is_json_for_programs(
+    failed: Any, capsys: pytest.CaptureFixture[str], words: str, key: str, first: str
+) -> None:
+    assert called(capsys, "limit", "set", "db", "3")[0] == 0
+    assert first in {item[key] for item in as_json(capsys, *words.split())}
+
+
+SLEEPS = """
+import time
+from headrace import flow, task
+from headrace.core.errors import CancelledRun
+
+@task
+def sleeper():
+    time.sleep(3600)
+
+@flow
+def goes_on():
+    try:
+        sleeper()
+    except CancelledRun:
+        return "went on"
+
+print(goes_on())
+"""
+
+
+def test_one_task_run_of_another_process_is_cancelled_and_its_flow_goes_on(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def running() -> Any:
+        found = as_json(capsys, "task-run", "ls")
+        return found[0] if found and found[0]["state_type"] == "RUNNING" else None
+
+    with subprocess.Popen([sys.executable, "-c", SLEEPS], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            run = until(running, 60)
+            code, out, _ = called(capsys, "task-run", "cancel", run["id"])
+            assert (code, run["name"] in out) == (0, True)
+            assert process.communicate(timeout=60)[0] == "went on\n"
+        finally:
+            process.kill()
+    assert [run["state_name"] for run in as_json(capsys, "task-run", "ls")] == ["Cancelled"]
+    assert [run["state_name"] for run in as_json(capsys, "flow-run", "ls")] == ["Completed"]
 
 
 def test_a_run_is_exported_as_one_file_that_is_not_written_over(
