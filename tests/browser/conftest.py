@@ -56,6 +56,7 @@ class Lab:
         self.folder = folder
         self.root = folder / "work"
         self.root.mkdir()
+        (self.root / "about.txt").write_text("The file browser has something to show.")
         self.data = folder / "headrace"
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
