@@ -116,6 +116,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       manager.start();
       // Lab's start does not pay for the views; but a server that goes later must not take them along.
       window.setTimeout(() => {
+        performance.mark('headrace:started');
         const views = [
           import('./view/sidebar'),
           import('./view/place'),

@@ -362,12 +362,13 @@ def test_who_opens_the_panel_or_a_run_by_the_keyboard_goes_on_there_and_sees_whe
 def test_labs_start_pays_for_less_than_80_kilobytes(opened: Page) -> None:
     sizes = opened.evaluate(
         "() => performance.getEntriesByType('resource').filter(e => e.name.includes('/extensions/headrace/'))"
+        ".filter(e => e.startTime < (performance.getEntriesByName('headrace:started')[0]?.startTime ?? Infinity))"
         ".map(e => e.decodedBodySize)"
     )
     assert sizes
     minified = all(b"\n//" not in file.read_bytes()[:2000] for file in (DIST / "static").glob("remoteEntry.*.js"))
     assert minified, "the panel was built with --development"
-    assert sum(sizes) < 80_000
+    assert sum(sizes) < 80_000, sizes
 
 
 @pytest.fixture
