@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -76,6 +77,11 @@ class TestPanel:
         with tarfile.open(source_archive) as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
         assert {"labextension/dist/lab/package.json", "labextension/package-lock.json"} <= names
+
+    def test_the_install_alone_enables_the_server_extension(self, lab_programs: Path) -> None:
+        said = run(lab_programs / "python", "-m", "jupyter", "server", "extension", "list")
+        assert re.search(r"headrace.*enabled", said)
+        assert re.search(r"headrace 0\.1\.0.*OK", said)
 
     def test_jupyterlab_lists_it_enabled(self, lab_programs: Path) -> None:
         said = run(lab_programs / "python", "-m", "jupyter", "labextension", "list")
