@@ -144,6 +144,61 @@ describe('the arrow keys', () => {
   it('stop at an end', () => expect(walk(scene, 'd', 'forward')).toBeNull());
 });
 
+describe('a run along time', () => {
+  const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
+  const ran = (name: string, from: number, to: number | null, fields: Partial<IRun> = {}) =>
+    child(root, name, {
+      started_at: at(from),
+      ended_at: to === null ? null : at(to),
+      state_type: to === null ? 'RUNNING' : 'COMPLETED',
+      ...fields
+    });
+  const nodes = nodesOf([
+    child(root, 'later', { state_type: 'PENDING' }),
+    ran('long', 10, null),
+    ran('first', 0, 10),
+    ran('inner', 5, 10, { parent_id: 'first' })
+  ]);
+  const scene = build(new Plan(nodes, [edge('first', 'long')], 'root', 8), new Map(), 'time', Date.parse(at(30)));
+  const box = (id: string) => scene.boxes.get(id)!;
+
+  it('has a row for each task, in the order of their start, what has not begun last', () => {
+    const rows = [...scene.boxes.values()].sort((a, b) => a.y - b.y).map(({ item }) => item.id);
+    expect(rows).toEqual(['first', 'inner', 'long', 'later']);
+  });
+
+  it('makes a task as wide as it took, up to now while it runs', () => {
+    expect(box('long').width).toBeCloseTo(4 * box('inner').width, 5);
+    expect(box('later').x).toBeGreaterThan(box('long').x + box('long').width);
+  });
+
+  it('draws what is open around its children, at their times', () => {
+    expect(box('first').item.open).toBe(true);
+    expect(box('first').x).toBeLessThan(box('inner').x);
+    expect(box('first').y + box('first').height).toBeGreaterThan(box('inner').y + box('inner').height);
+    expect(Math.min(...[...scene.boxes.values()].map(({ x }) => x))).toBe(0);
+  });
+
+  it('marks the time, and keeps the edges', () => {
+    expect(scene.marks.map(({ label }) => label)).toEqual(['0', '5.0 s', '10 s', '15 s', '20 s', '25 s', '30 s']);
+    expect(scene.marks[2].x).toBeCloseTo(box('long').x, 5);
+    expect(scene.lines.map(({ source, target }) => [source, target])).toEqual([['first', 'long']]);
+  });
+
+  it('can be walked from row to row, and saved with its marks', () => {
+    expect(walk(scene, 'inner', 'after')).toBe('long');
+    expect(walk(scene, 'long', 'before')).toBe('first');
+    const colours = { tone: () => 'red', text: 'black', faint: 'grey', paper: 'white', edge: 'grey' };
+    expect(toSvg(scene, nodes, colours, 'run')).toContain('>25 s</text>');
+  });
+
+  it('has no marks before anything has begun', () => {
+    const waiting = nodesOf([child(root, 'a', { state_type: 'PENDING' })]);
+    const empty = build(new Plan(waiting, [], 'root', 8), new Map(), 'time', Date.parse(at(30)));
+    expect([empty.marks, empty.boxes.size, Number.isFinite(empty.width)]).toEqual([[], 1, true]);
+  });
+});
+
 describe('the exported picture', () => {
   it('shows names as text, whatever they hold', () => {
     const nasty = '"><script>alert(1)</script>&';

@@ -5,6 +5,36 @@ import { trace } from './path';
 import type { ILine, IScene } from './scene';
 import { useTheme } from './tones';
 
+interface IColours {
+  theme: number;
+  plain: string;
+  marked: string;
+  faint: string;
+  text: string;
+  font: string;
+}
+
+/** The band at the top that says the time. */
+const AXIS_HEIGHT = 18;
+
+/** Marks of the time through the whole picture; what they say stays at the top. */
+function drawTime(pen: CanvasRenderingContext2D, scene: IScene, at: (x: number) => number, colours: IColours): void {
+  const { canvas } = pen;
+  pen.lineWidth = 1;
+  pen.setLineDash([]);
+  pen.strokeStyle = colours.faint;
+  pen.fillStyle = colours.text;
+  pen.font = colours.font;
+  for (const { x, label } of scene.marks) {
+    const place = Math.round(at(x)) + 0.5;
+    pen.beginPath();
+    pen.moveTo(place, AXIS_HEIGHT);
+    pen.lineTo(place, canvas.height);
+    pen.stroke();
+    pen.fillText(label, place + 3, AXIS_HEIGHT - 5);
+  }
+}
+
 interface IEdgesProps {
   scene: IScene;
   selected: string | null;
@@ -48,7 +78,7 @@ export function EdgesCanvas({ scene, selected }: IEdgesProps): JSX.Element {
   const [width, height] = useStore(size).split(' ').map(Number);
   const canvas = React.useRef<HTMLCanvasElement>(null);
   const theme = useTheme();
-  const colours = React.useRef<{ theme: number; plain: string; marked: string } | null>(null);
+  const colours = React.useRef<IColours | null>(null);
   const boxes = React.useMemo(() => bounds(scene.lines), [scene]);
 
   React.useLayoutEffect(() => {
@@ -66,10 +96,21 @@ export function EdgesCanvas({ scene, selected }: IEdgesProps): JSX.Element {
       // Read once: asking for a style makes the browser lay out all that has just been added.
       const style = getComputedStyle(element);
       const read = (name: string) => style.getPropertyValue(name).trim() || style.color;
-      colours.current = { theme, plain: read('--hr-edge-color'), marked: read('--hr-focus-color') };
+      colours.current = {
+        theme,
+        plain: read('--hr-edge-color'),
+        marked: read('--hr-focus-color'),
+        faint: read('--jp-border-color2'),
+        text: read('--jp-ui-font-color2'),
+        font: `11px ${style.fontFamily}`
+      };
     }
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, element.width, element.height);
+    if (scene.marks.length) {
+      pen.setTransform(dots, 0, 0, dots, 0, 0);
+      drawTime(pen, scene, at => at * zoom + x, colours.current);
+    }
     pen.setTransform(dots * zoom, 0, 0, dots * zoom, dots * x, dots * y);
     const [left, top, right, bottom] = [-x / zoom, -y / zoom, (width - x) / zoom, (height - y) / zoom];
     const far = zoom < 0.35;

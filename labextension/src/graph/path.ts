@@ -14,7 +14,7 @@ export function trace(pen: IPen, points: readonly number[], direction: Direction
     const [x0, y0, x, y] = [points[at - 2], points[at - 1], points[at], points[at + 1]];
     if (simple) {
       pen.lineTo(x, y);
-    } else if (direction === 'right') {
+    } else if (direction !== 'down') {
       const reach = Math.max(18, Math.abs(x - x0) / 2);
       pen.bezierCurveTo(x0 + reach, y0, x - reach, y, x, y);
     } else {

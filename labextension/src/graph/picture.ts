@@ -61,11 +61,17 @@ export function toSvg(scene: IScene, nodes: ReadonlyMap<string, IRun>, colours: 
     line =>
       `<path d="${pathText(line.points, scene.direction)}" fill="none" stroke="${colours.edge}" stroke-width="1.3"${line.orderOnly ? ' stroke-dasharray="5 4"' : ''} marker-end="url(#tip)"/>`
   );
+  const marks = scene.marks.map(
+    ({ x, label }) =>
+      `<path d="M${x} 0V${scene.height}" stroke="${colours.edge}" stroke-width="0.4"/>` +
+      `<text x="${x + 3}" y="-6" font-size="11" fill="${colours.faint}">${escape(label)}</text>`
+  );
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${-MARGIN} ${-MARGIN} ${width} ${height}" font-family="system-ui, sans-serif">` +
     `<title>${escape(title)}</title>` +
     `<defs><marker id="tip" markerWidth="7" markerHeight="8" refX="7" refY="4" orient="auto" markerUnits="userSpaceOnUse"><path d="M0 0 7 4 0 8z" fill="${colours.edge}"/></marker></defs>` +
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}" fill="${colours.paper}"/>` +
+    marks.join('') +
     frames.join('') +
     lines.join('') +
     others.join('') +

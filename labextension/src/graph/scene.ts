@@ -2,10 +2,13 @@
 import { append } from '../pure/append';
 import type { IEdge, IRun } from '../wire/words';
 import { layout, type ILayout } from './layout';
+import { TimeArrangement } from './gantt';
 import { withoutShortcuts } from './shortcuts';
+import { HEADER, LAYER_GAP, NODE_GAP, NODE_HEIGHT, NODE_WIDTH, PADDING } from './sizes';
 import { buildTree, type Item, type Plan } from './tree';
 
-export type Direction = 'right' | 'down';
+/** Along the edges, to the right or downwards; or along time. */
+export type Direction = 'right' | 'down' | 'time';
 
 export interface IBox {
   item: Item;
@@ -28,6 +31,12 @@ export interface ILine {
   points: number[];
 }
 
+/** A mark of the time, seconds since the first start. */
+export interface IMark {
+  x: number;
+  label: string;
+}
+
 export interface IScene {
   boxes: Map<string, IBox>;
   lines: ILine[];
@@ -38,14 +47,9 @@ export interface IScene {
   width: number;
   height: number;
   direction: Direction;
+  /** Only along time. */
+  marks: IMark[];
 }
-
-export const NODE_WIDTH = 190;
-export const NODE_HEIGHT = 46;
-const PADDING = 14;
-const HEADER = 30;
-const LAYER_GAP = 56;
-const NODE_GAP = 14;
 
 interface IPending {
   from: Item;
@@ -53,29 +57,27 @@ interface IPending {
   line: ILine;
 }
 
-/** Build the picture of a run's nodes and edges. */
-export function buildScene(plan: Plan, opened: ReadonlyMap<string, boolean>, direction: Direction): IScene {
+/**
+ * Build the picture of a run's nodes and edges.
+ *
+ * `now`, milliseconds, is where what still runs has come to; it counts only along time.
+ */
+export function buildScene(plan: Plan, opened: ReadonlyMap<string, boolean>, direction: Direction, now = 0): IScene {
   const items = buildTree(plan, opened);
   const shown = visible(plan.nodes, items, plan.rootId);
   const boxes = new Map<string, IBox>();
   const all = joinLines(plan.edges, shown);
   const kept = new Set(withoutShortcuts([...all.values()].map(({ line }) => line)));
-  const lines = new Map([...all].filter(([, { line }]) => kept.has(line)));
-
-  // Each line is laid out where its ends' boxes meet: among the children of their nearest common parent.
-  const within = new Map<Item | null, IPending[]>();
-  for (const line of lines.values()) {
-    const [from, to, owner] = meet(line.from, line.to);
-    if (from && to && from !== to) {
-      append(within, owner, { from, to, line: line.line });
-    }
+  const ends = [...all.values()].filter(({ line }) => kept.has(line));
+  let size: Pick<IScene, 'width' | 'height' | 'marks'>;
+  if (direction === 'time') {
+    const arrangement = new TimeArrangement(plan.nodes, now, boxes);
+    size = arrangement.arrange(items);
+    arrangement.route(ends.map(({ line }) => line));
+  } else {
+    size = arrangeByEdges(plan, items, ends, direction, boxes);
   }
-  const arrangement = new Arrangement(plan, within, direction, boxes);
-  const [width, height] = arrangement.arrange(null, items, 0);
-  arrangement.settle(items, 0, 0);
-  arrangement.route();
-
-  const drawn = [...lines.values()].map(({ line }) => line).filter(line => line.points.length > 0);
+  const drawn = ends.map(({ line }) => line).filter(line => line.points.length > 0);
   const next = new Map<string, string[]>();
   const previous = new Map<string, string[]>();
   for (const { source, target } of drawn) {
@@ -83,7 +85,29 @@ export function buildScene(plan: Plan, opened: ReadonlyMap<string, boolean>, dir
     append(previous, target, source);
   }
   const shownBy = new Map([...shown].map(([id, item]) => [id, item.id]));
-  return { boxes, lines: drawn, shownBy, next, previous, width, height, direction };
+  return { boxes, lines: drawn, shownBy, next, previous, direction, ...size };
+}
+
+function arrangeByEdges(
+  plan: Plan,
+  items: Item[],
+  ends: readonly IPending[],
+  direction: Direction,
+  boxes: Map<string, IBox>
+): Pick<IScene, 'width' | 'height' | 'marks'> {
+  // Each line is laid out where its ends' boxes meet: among the children of their nearest common parent.
+  const within = new Map<Item | null, IPending[]>();
+  for (const { from: source, to: target, line } of ends) {
+    const [from, to, owner] = meet(source, target);
+    if (from && to && from !== to) {
+      append(within, owner, { from, to, line });
+    }
+  }
+  const arrangement = new Arrangement(plan, within, direction, boxes);
+  const [width, height] = arrangement.arrange(null, items, 0);
+  arrangement.settle(items, 0, 0);
+  arrangement.route();
+  return { width, height, marks: [] };
 }
 
 /** Which visible item stands for each run. */
@@ -115,11 +139,8 @@ function visible(nodes: ReadonlyMap<string, IRun>, items: Item[], rootId: string
 }
 
 /** One line for all edges between the same two items. */
-function joinLines(
-  edges: readonly IEdge[],
-  shown: Map<string, Item>
-): Map<string, { from: Item; to: Item; line: ILine }> {
-  const lines = new Map<string, { from: Item; to: Item; line: ILine }>();
+function joinLines(edges: readonly IEdge[], shown: Map<string, Item>): Map<string, IPending> {
+  const lines = new Map<string, IPending>();
   for (const edge of edges) {
     const from = shown.get(edge.source);
     const to = shown.get(edge.target);

@@ -5,17 +5,18 @@ import * as React from 'react';
 import type { IGraphModel } from './model';
 import { isFinal, look } from '../pure/states';
 import { runName } from '../pure/runname';
-import { Empty, IconButton } from '../view/basics';
-import { useModel, useServices } from '../view/context';
+import { Empty } from '../view/basics';
+import { useModel, useNow, useServices } from '../view/context';
 import { EdgesCanvas } from './edges';
 import { Minimap } from './minimap';
 import { GraphContext, GroupNode, RunNode, type GraphNode } from './nodes';
 import { coloursOf, save, toPng, toSvg } from './picture';
 import { Pulse } from './pulse';
 import { reveal } from './reveal';
-import { buildScene, NODE_HEIGHT, NODE_WIDTH, type Direction, type IBox, type IScene } from './scene';
+import { buildScene, type Direction, type IBox, type IScene } from './scene';
+import { NODE_HEIGHT, NODE_WIDTH } from './sizes';
+import { GraphToolbar } from './toolbar';
 import { Plan } from './tree';
-import { NodeSearch } from './search';
 import { readTone, stateOf } from './tones';
 import { firstItem, stepOf, walk } from './walk';
 
@@ -26,6 +27,8 @@ const MAP_LIMIT = 8;
 const READABLE = 0.75;
 /** Larger pictures are not arranged a second time to see which direction suits. */
 const TURNED_AT_MOST = 300;
+/** Larger runs are drawn anew along their time each half minute instead of each second. */
+const LIVE_AT_MOST = 500;
 /** After a choice the panel beside opens and the graph narrows: that long the choice is kept in view. */
 const SETTLE_MS = 700;
 /** From here on names cannot be read: nodes become plain coloured boxes. */
@@ -83,6 +86,14 @@ function toNodes(scene: IScene, marked: string | null): GraphNode[] {
     }));
 }
 
+/** Where the time of a run has come to; 0 where that is not drawn. */
+function useClock({ run, nodes }: IGraphModel, direction: Direction): number {
+  const timed = direction === 'time';
+  const running = timed && !isFinal(run?.state_type);
+  const now = useNow(running && nodes.size <= LIVE_AT_MOST);
+  return running ? now : timed ? Date.parse(run?.ended_at ?? '') || now : 0;
+}
+
 /** What a screen reader says of the item under the keyboard. */
 function useSpoken(scene: IScene, model: IGraphModel, id: string | null): string {
   const { trans } = useServices().host;
@@ -129,7 +140,8 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [model, model.structure]
   );
-  const scene = React.useMemo(() => buildScene(plan, opened, direction), [plan, opened, direction]);
+  const clock = useClock(model, direction);
+  const scene = React.useMemo(() => buildScene(plan, opened, direction, clock), [plan, opened, direction, clock]);
   const pulse = usePulse(model, scene);
   const shownSelected = selected
     ? scene.boxes.has(selected)
@@ -330,26 +342,22 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
   }
   return (
     <GraphContext.Provider value={context}>
-      <div className="hr-toolbar">
-        <NodeSearch model={model} inputRef={search} onChoose={run => goTo(run.id)} />
-        <span className="hr-grow" />
-        <IconButton
-          icon="turn"
-          label={direction === 'right' ? trans.__('Draw from top to bottom') : trans.__('Draw from left to right')}
-          onClick={() => {
-            moved.current = false;
-            turned.current = true;
-            setDirection(direction === 'right' ? 'down' : 'right');
-          }}
-        />
-        <IconButton icon="minus" label={trans.__('Zoom out')} onClick={() => void flow.zoomOut()} />
-        <IconButton icon="plus" label={trans.__('Zoom in')} onClick={() => void flow.zoomIn()} />
-        <IconButton icon="fit" label={trans.__('Fit the whole graph')} onClick={fit} />
-        <SaveMenu onSave={savePicture} />
-      </div>
+      <GraphToolbar
+        model={model}
+        search={search}
+        direction={direction}
+        onChoose={goTo}
+        onDirection={next => {
+          moved.current = false;
+          turned.current = true;
+          setDirection(next);
+        }}
+        onFit={fit}
+        onSave={savePicture}
+      />
       <div
         ref={frame}
-        className={`hr-graph${isFar ? ' hr-mod-far' : ''}`}
+        className={`hr-graph${isFar ? ' hr-mod-far' : ''}${direction === 'time' ? ' hr-mod-time' : ''}`}
         tabIndex={0}
         role="application"
         aria-roledescription={trans.__('flow graph')}
@@ -395,30 +403,6 @@ function Graph({ model, selected, onSelect }: IGraphProps): JSX.Element {
 }
 
 const NO_EDGES: never[] = [];
-
-function SaveMenu({ onSave }: { onSave: (kind: 'svg' | 'png') => void }): JSX.Element {
-  const { trans } = useServices().host;
-  return (
-    <>
-      <button
-        type="button"
-        className="hr-button hr-mod-wordy"
-        onClick={() => onSave('svg')}
-        title={trans.__('Save the graph as SVG')}
-      >
-        SVG
-      </button>
-      <button
-        type="button"
-        className="hr-button hr-mod-wordy"
-        onClick={() => onSave('png')}
-        title={trans.__('Save the graph as PNG')}
-      >
-        PNG
-      </button>
-    </>
-  );
-}
 
 export default function GraphView(props: IGraphProps): JSX.Element {
   return (

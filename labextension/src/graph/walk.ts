@@ -1,10 +1,17 @@
 /** Going through the graph with the arrow keys: along edges, and to the neighbour beside. */
-import type { IBox, IScene } from './scene';
+import type { Direction, IBox, IScene } from './scene';
 
 export type Step = 'forward' | 'back' | 'before' | 'after';
 
-const KEYS: Record<'right' | 'down', Record<string, Step>> = {
-  right: { ArrowRight: 'forward', ArrowLeft: 'back', ArrowUp: 'before', ArrowDown: 'after' },
+const ACROSS: Record<string, Step> = {
+  ArrowRight: 'forward',
+  ArrowLeft: 'back',
+  ArrowUp: 'before',
+  ArrowDown: 'after'
+};
+const KEYS: Record<Direction, Record<string, Step>> = {
+  right: ACROSS,
+  time: ACROSS,
   down: { ArrowDown: 'forward', ArrowUp: 'back', ArrowLeft: 'before', ArrowRight: 'after' }
 };
 
@@ -43,7 +50,7 @@ export function walk(scene: IScene, from: string, step: Step): string | null {
     return nearest?.item.id ?? null;
   }
   // Beside: the nearest in the same layer of the same parent; where there is none, the nearest on that side.
-  const vertical = scene.direction === 'right';
+  const vertical = scene.direction !== 'down';
   const sign = step === 'after' ? 1 : -1;
   let best: IBox | null = null;
   let least = Infinity;
@@ -53,7 +60,8 @@ export function walk(scene: IScene, from: string, step: Step): string | null {
     if (other === box || beside <= 0) {
       continue;
     }
-    const along = Math.abs(vertical ? ox - x : oy - y);
+    // Along time each has a row of its own, however far to the side it stands.
+    const along = scene.direction === 'time' ? 0 : Math.abs(vertical ? ox - x : oy - y);
     const stranger = other.layer === box.layer && other.item.parent === box.item.parent ? 0 : 1e6;
     const cost = stranger + along * 3 + beside;
     if (cost < least) {

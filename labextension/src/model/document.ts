@@ -91,6 +91,9 @@ export class DocumentModel extends Model {
   graphLoaded = false;
   error: string | null = null;
 
+  /** Its cells ran each at its own time: nothing holds them together. */
+  readonly run = null;
+
   get title(): string {
     return this.path.split('/').pop() ?? this.path;
   }

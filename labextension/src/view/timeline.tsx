@@ -4,7 +4,8 @@ import * as React from 'react';
 import type { RunModel } from '../model/run';
 import { runName } from '../pure/runname';
 import { isFinal, look } from '../pure/states';
-import { duration, exact, lasted } from '../pure/time';
+import { ticksOf } from '../pure/ticks';
+import { exact, lasted } from '../pure/time';
 import type { IRun } from '../wire/words';
 import { Empty, IconButton } from './basics';
 import { useNow, useServices } from './context';
@@ -13,16 +14,6 @@ import { StateIcon } from './icons';
 const ROW = 26;
 /** Node changes redraw the rows at most this often. */
 const EVERY_MS = 250;
-const STEPS = [
-  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
-  14400, 43200, 86400
-];
-
-/** A step between marks so that there are at most this many. */
-export function tickStep(seconds: number, most: number): number {
-  return STEPS.find(step => seconds / step <= most) ?? Math.ceil(seconds / most / 86400) * 86400;
-}
-
 function byStart(nodes: ReadonlyMap<string, IRun>): IRun[] {
   const key = (run: IRun) => run.started_at ?? '~';
   return [...nodes.values()].sort((a, b) =>
@@ -76,8 +67,7 @@ export function Timeline(props: {
     ? Math.max(Date.parse(run.ended_at), ...[rows[rows.length - 1]].map(row => Date.parse(row.ended_at ?? '') || 0))
     : now;
   const span = Math.max(0.001, (end - begin) / 1000);
-  const step = tickStep(span, 8 * zoom);
-  const ticks = Array.from({ length: Math.floor(span / step) + 1 }, (_, at) => at * step);
+  const ticks = ticksOf(span, 8 * zoom);
   const percent = (seconds: number) => `${(100 * seconds) / span}%`;
   return (
     <div className="hr-timeline">
@@ -91,15 +81,15 @@ export function Timeline(props: {
         <div className="hr-timeline-plane" style={{ width: `calc(220px + (100% - 240px) * ${zoom})` }}>
           <div className="hr-timeline-axis" aria-hidden="true">
             {ticks.map(tick => (
-              <span key={tick} style={{ left: percent(tick) }}>
-                {tick ? (step < 0.1 ? `${Math.round(1000 * tick)} ms` : duration(tick)) : '0'}
+              <span key={tick.seconds} style={{ left: percent(tick.seconds) }}>
+                {tick.label}
               </span>
             ))}
           </div>
           <div className="hr-timeline-rows" style={{ height: list.getTotalSize() }}>
             <div className="hr-timeline-grid" aria-hidden="true">
               {ticks.map(tick => (
-                <i key={tick} style={{ left: percent(tick) }} />
+                <i key={tick.seconds} style={{ left: percent(tick.seconds) }} />
               ))}
             </div>
             {list.getVirtualItems().map(item => {
