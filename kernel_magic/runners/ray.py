@@ -23,6 +23,8 @@ from headrace.kernel_magic.runners.relay import Gate
 OPEN_SECONDS = 5.0
 #: A body that was asked to end has so long to clean up before its process is killed, seconds.
 CLEAN_UP_SECONDS = 1.5
+#: How often a cluster on this machine is begun: Ray itself gives up after 30 s, which a busy machine may need longer.
+START_TRIES = 3
 
 
 def _ray() -> Any:
@@ -104,8 +106,7 @@ class RayRunner(ClusterRunner):
             return
         ray = _ray()
         if not ray.is_initialized():
-            settings = {"include_dashboard": False, "log_to_driver": True, "logging_level": 40}
-            ray.init(address=self._asked.address, **{**settings, **self._asked.init_kwargs})
+            self._init(ray)
             self._started = True
         self._mailbox = ray.remote(num_cpus=0, max_concurrency=1000)(Mailbox).remote()
         self._remote = ray.remote(run_on_worker)
@@ -114,6 +115,19 @@ class RayRunner(ClusterRunner):
         self._listener = threading.Thread(target=self._listen, name="headrace-ray", daemon=True)
         self._listener._headrace_run = None  # type: ignore[attr-defined]
         self._listener.start()
+
+    def _init(self, ray: Any) -> None:
+        settings = {"include_dashboard": False, "log_to_driver": True, "logging_level": 40, **self._asked.init_kwargs}
+        tries = START_TRIES if self._asked.address is None else 1
+        while True:
+            tries -= 1
+            try:
+                ray.init(address=self._asked.address, **settings)
+                return
+            except Exception:
+                ray.shutdown()  # what has begun to start
+                if not tries:
+                    raise
 
     def _listen(self) -> None:
         while True:

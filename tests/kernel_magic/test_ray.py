@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_help import Book
@@ -73,13 +74,17 @@ spread()
 """
 
 
+#: On a busy machine Ray's own processes may need more than the minute that it gives them.
+PATIENT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "240"}
+
+
 def test_tasks_on_ray_mean_what_they_mean_everywhere(book: Book, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    # On a busy machine Ray's own processes may need more than the minute that it gives them.
-    environment = {**os.environ, "RAY_gcs_rpc_server_reconnect_timeout_s": "240"}
     command = [sys.executable, str(script)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=290, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, **PATIENT}, capture_output=True, text=True, timeout=290, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     parent = book.one("spread")
     assert parent.state_name == "Completed"
@@ -89,3 +94,44 @@ def test_tasks_on_ray_mean_what_they_mean_everywhere(book: Book, tmp_path: Path)
     )
     states = book.states(book.one("die_once"))
     assert states == ["Pending", "Submitted", "Running", "AwaitingRetry", "Submitted", "Retrying", "Completed"]
+
+
+CELL = """
+import os
+from headrace import INPUTS, RayTaskRunner, flow, task
+
+@task(cache_policy=INPUTS)
+def kept(x): return x + 1
+
+@task
+def calls(x): return kept(x), kept(x), os.getpid()
+
+@flow(task_runner=RayTaskRunner(init_kwargs={"num_cpus": 1, "log_to_driver": False}))
+def from_a_cell():
+    return calls.submit(1).result(200)
+
+*values, pid = from_a_cell()
+assert values == [2, 2]
+assert pid != os.getpid()
+"""
+
+
+@pytest.mark.kernel
+def test_a_flow_of_a_kernel_runs_on_ray_and_what_its_tasks_call_is_cached(book: Book) -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3", env={**os.environ, **PATIENT}, startup_timeout=120)
+    said: list[str] = []
+
+    def listen(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "error":
+            said.extend(message["content"]["traceback"])
+
+    try:
+        client.execute_interactive(CELL, timeout=280, output_hook=listen, allow_stdin=False)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert not said, "\n".join(said)
+    assert [run.state_name for run in book.of("kept")] == ["Completed", "Cached"]
+    assert book.one("from-a-cell").state_name == "Completed"
