@@ -140,7 +140,7 @@ def lanes() -> list[Lane]:
         pytest_lane("house", 30, "test_house"),
         pytest_lane("core", 67, "core", "cli"),
         pytest_lane("store", 85, "store", "contract"),
-        pytest_lane("kernel_magic", 199, "kernel_magic"),
+        pytest_lane("kernel_magic", 220, "kernel_magic"),
         pytest_lane("server", 110, "server", plugins=jupyter),
         pytest_lane("acceptance", 350, "acceptance", "binder"),
         pytest_lane("install", 110, "install"),
