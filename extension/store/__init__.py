@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from headrace.core.clock import SYSTEM_CLOCK, Clock
+from headrace.core.errors import StoreTooNew
 from headrace.core.settings import StorePlace, find_store
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class Store:
     clock : Clock, default the system's
     upgrade : bool or None, default None
         See `headrace.store.upgrade.ensure_schema`.
+    record_only : bool, default False
+        A schema that is too new is no error but a warning: the user's code runs, its records go into journals.
 
     Raises
     ------
@@ -55,7 +59,12 @@ class Store:
     """
 
     def __init__(
-        self, place: StorePlace | None = None, *, clock: Clock = SYSTEM_CLOCK, upgrade: bool | None = None
+        self,
+        place: StorePlace | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        upgrade: bool | None = None,
+        record_only: bool = False,
     ) -> None:
         from headrace.store.database import Database
         from headrace.store.upgrade import ensure_schema
@@ -63,7 +72,13 @@ class Store:
         self.place = place or find_store()
         self._before_close: list[Callable[[], None]] = []
         self.database = Database(self.place, clock=clock)
-        self.schema = ensure_schema(self.database, upgrade=upgrade)
+        try:
+            self.schema = ensure_schema(self.database, upgrade=upgrade)
+        except StoreTooNew as error:
+            if not record_only:
+                raise
+            self.schema = ""
+            warnings.warn(f"{error.message} Until then runs are recorded in journals.", RuntimeWarning, stacklevel=2)
 
     @property
     def clock(self) -> Clock:
@@ -180,8 +195,9 @@ class Store:
         """This process's recorder."""
         from headrace.store.recorder import Recorder
 
-        if self.database.on_network:
-            # Many writers on a network file system would block each other: one process folds all journals in.
+        if self.database.on_network or not self.schema:
+            # Many writers on a network file system would block each other: one process folds all journals in. And who
+            # does not know a schema leaves his records to somebody who does.
             from headrace.store.sinks import JournalSink
 
             return Recorder(self, JournalSink(self.place.data_dir / "journals"))
@@ -210,14 +226,14 @@ _lock = threading.Lock()
 _stores: dict[tuple[int, str], Store] = {}
 
 
-def get_store(url: str | None = None) -> Store:
-    """Return this process's store (opened at the first call; one per process and URL)."""
+def get_store(url: str | None = None, *, record_only: bool = False) -> Store:
+    """Return this process's store (opened at the first call; one per process and URL); see `Store`."""
     place = find_store(url)
     key = (os.getpid(), place.url)
     with _lock:
         store = _stores.get(key)
         if store is None:
-            store = _stores[key] = Store(place)
+            store = _stores[key] = Store(place, record_only=record_only)
         return store
 
 

@@ -79,7 +79,7 @@ def session() -> Session:
     from headrace.kernel_magic.engine import shutdown
     from headrace.store import liveness
 
-    store = stores.get_store()
+    store = stores.get_store(record_only=True)
     _session = Session(store, store.recorder, liveness.owner_id())
     _seen = seen
     shutdown.register()

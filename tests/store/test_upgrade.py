@@ -17,10 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy import inspect
 
 from headrace.core.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
+from headrace.core.runs import RunFilter
 from headrace.core.settings import find_store
 from headrace.core.states import StateType
 from headrace.store import Store, schema
 from headrace.store.database import Database
+from headrace.store.sinks import fold_journals
 from headrace.store.upgrade import _migrate, backup, backup_daily, ensure_schema, schema_revision, statements
 
 from .conftest import make_run
@@ -79,6 +81,29 @@ def test_a_store_two_revisions_newer_is_refused_and_left_alone(sqlite_url: str, 
     with pytest.raises(StoreTooNew, match="0999"):
         Store(find_store(sqlite_url))
     assert path.read_bytes() == before
+
+
+def test_where_the_store_is_too_new_the_users_code_runs_and_its_records_wait_in_a_journal(
+    sqlite_url: str, data_dir: Path
+) -> None:
+    Store(find_store(sqlite_url)).close()
+    path = str(find_store(sqlite_url).sqlite_path)
+    code = "from headrace import flow, task\n@task\ndef t(x): return x + 1\n@flow\ndef f(): return t(1)\nprint(f())"
+
+    def stamp(revision: str) -> None:
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.close()
+
+    stamp("0999")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "2\n"
+    assert [line for line in done.stderr.splitlines() if "0999" in line and "pip install -U" in line]
+    stamp(schema.SCHEMA_REVISION)
+    store = Store(find_store(sqlite_url))
+    fold_journals(store)
+    assert [run.state_name for run in store.runs.page(RunFilter(roots_only=False))[0]] == ["Completed", "Completed"]
+    store.close()
 
 
 def test_a_store_one_revision_newer_is_still_written(sqlite_url: str, data_dir: Path) -> None:
