@@ -239,6 +239,19 @@ def test_a_runs_log_artifacts_file_and_pictures_are_at_hand(opened: Page, histor
     alone.close()
 
 
+def test_a_graph_is_arranged_along_time_and_saved_so(opened: Page, history: History) -> None:
+    view = open_place(opened, page="run", id=history.good, tab="graph")
+    by_time = view.get_by_role("button", name="Arrange by time (Gantt)")
+    by_time.click()
+    expect(view.locator(".hr-graph.hr-mod-time .hr-node", has_text="total").first).to_be_visible()
+    assert serious(opened, ".hr-runview") == []
+    with opened.expect_download() as saved:
+        view.get_by_role("button", name="SVG", exact=True).click()
+    assert re.search(r">[\d.]+ m?s</text>", Path(saved.value.path()).read_text(encoding="utf-8"))
+    by_time.click()
+    expect(view.locator(".hr-graph.hr-mod-time")).to_have_count(0)
+
+
 def test_a_deployment_is_changed_afterwards_and_its_schedule_too(opened: Page, lab: Lab, history: History) -> None:
     page = opened
     view = open_place(page, page="deployment", id=history.deployment)
