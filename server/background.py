@@ -61,6 +61,7 @@ class Background:
         self._started: dict[str, float] = {}
         self._on_activity = on_activity
         self._told = -metrics.EVERY_SECONDS
+        self._is_idle = False
 
     @property
     def scheduler_is_alive(self) -> bool:
@@ -102,14 +103,24 @@ class Background:
                     said = True
                 except Exception:
                     log.exception("headrace: the background goes on after a fault of its own")
-                pause = NETWORK_SECONDS if self._on_network() else LOOK_SECONDS
+                pause = self._pause()
             self._wake.wait(pause)
             self._wake.clear()
 
-    def _on_network(self) -> bool:
-        return self._services.is_open and self._services.store.database.on_network
+    def _pause(self) -> float:
+        """Return how long until the next look, seconds; meanwhile an idle server holds no connection to a database."""
+        if not self._services.is_open:
+            return LOOK_SECONDS
+        store = self._services.store
+        if store.database.on_network:
+            return NETWORK_SECONDS
+        if store.database.dialect == "sqlite" or not self._is_idle:
+            return LOOK_SECONDS
+        store.database.let_go()
+        return PEEK_SECONDS
 
     def _look(self) -> None:
+        """Do once what there is to do, and note whether there was anything."""
         from headrace.server.scheduler import Scheduler
         from headrace.server.worker.reaper import Reaper
         from headrace.store.sinks import fold_journals
@@ -130,6 +141,12 @@ class Background:
         self._tell(store)
         if self._start_workers:
             self._see_to_workers()
+        self._is_idle = not (
+            self._scheduler
+            or self._notifier
+            or store.claims.owners()
+            or store.claims.due_pools(owner=self._services.owner)
+        )
 
     def _tell(self, store: Store) -> None:
         """Tell Jupyter (and so the hub's culler) that runs are on, and set the metrics."""

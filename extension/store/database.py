@@ -138,8 +138,15 @@ class Database:
         if left > 0 or not self.gate.if_unused(self._close_idle):
             self._look_later(max(left, 1.0))
 
+    def let_go(self) -> None:
+        """Close the connections to a server at once, unless somebody uses one; those to a file stay."""
+        if self.dialect != "sqlite":
+            self.gate.if_unused(self._close_idle)
+
     def _close_idle(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         with self._lock:
             if self._engine is None:
                 return

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import psutil
+import pytest
 from waiting import wait_until
 
 from headrace.core.settings import find_store
@@ -47,3 +48,24 @@ def test_fifty_servers_one_after_another_leave_nothing(data_dir: Path, tmp_path:
     # SQLite may keep a descriptor or two for its next connection.
     assert this.num_fds() <= opened + 2
     assert (threading.active_count(), files(data_dir), files(runtime)) == (threads, left, known)
+
+
+@pytest.mark.postgres
+def test_an_idle_server_holds_no_connection_to_its_database(postgres_url: str, tmp_path: Path) -> None:
+    import psycopg
+
+    count = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as other:
+
+        def connections() -> int:
+            (found,) = other.execute(count).fetchone() or (0,)
+            return int(found)
+
+        services = Services(Root(tmp_path), place=find_store(postgres_url), runtime_dir=tmp_path)
+        background = services.background = Background(services, start_workers=False)
+        services.store.schedules.next_due()
+        assert connections() == 1
+        background.start()
+        wait_until(lambda: connections() == 0, seconds=20)
+        assert services.store.schedules.next_due() is None
+        services.close()
