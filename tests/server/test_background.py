@@ -99,7 +99,13 @@ async def test_a_locked_store_answers_503_and_jupyter_goes_on(
 ) -> None:
     import asyncio
     import sqlite3
+    from types import SimpleNamespace
 
+    from headrace.store import database as database_module
+
+    tried = threading.Event()
+    chance = SimpleNamespace(random=lambda: tried.set() or 0.5)
+    monkeypatch.setattr(database_module, "random", chance)  # asked between two tries
     database = services.store.database
     database.close()
     database.busy_timeout_ms = 3_600_000
@@ -109,6 +115,7 @@ async def test_a_locked_store_answers_503_and_jupyter_goes_on(
     holder.execute("BEGIN IMMEDIATE")
     try:
         waits = asyncio.ensure_future(api("PUT", "/limits/x", {"limit": 1}))
+        assert await asyncio.to_thread(tried.wait, 30)
         assert (await jp_fetch("api", "status")).code == 200
         assert not waits.done()
         database.busy_timeout_ms = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,6 @@ from headrace.server.anywhere import local_services
 from headrace.server.background import Background
 from headrace.server.paths import Root
 from headrace.server.services import Services
-from headrace.store import forget_stores
 
 
 def files(folder: Path) -> set[str]:
@@ -37,8 +37,8 @@ def test_fifty_servers_one_after_another_leave_nothing(data_dir: Path, tmp_path:
 
     (tmp_path / "flows.py").touch()
     body = {"name": "far", "entrypoint": "flows.py:work", "schedules": [{"at": "2099-01-01T00:00Z"}]}
-    local_services(str(tmp_path)).deployments.create(body)
-    forget_stores()
+    with closing(local_services(str(tmp_path))) as made:
+        made.deployments.create(body)
     for _ in range(3):
         serve()
     this = psutil.Process()
