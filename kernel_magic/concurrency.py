@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +23,6 @@ LOOK_SECONDS = 0.025
 LEASE_SECONDS = 300.0
 #: The shortest lease, seconds (Prefect's).
 MIN_LEASE_SECONDS = 60.0
-
-#: The run for which slots are taken, set by the engine.
-current_run_id: contextvars.ContextVar[str | None] = contextvars.ContextVar("headrace_slot_run", default=None)
 
 
 class _Renewer:
@@ -175,6 +171,8 @@ def acquire(
     lease_seconds: float,
     strict: bool,
     slots: list[str],
+    *,
+    run_id: str | None = None,
 ) -> Iterator[float]:
     """Take slots into `slots`; yield the seconds to sleep before each further try (one brain for sync and async)."""
     if strict:
@@ -190,7 +188,7 @@ def acquire(
             names,
             occupy=occupy,
             holder=liveness.owner_id(),
-            run_id=current_run_id.get(),
+            run_id=run_id,
             lease_seconds=lease_seconds,
         )
         if wait is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from headrace.core.states import StateType
@@ -39,23 +41,20 @@ def acquire(run: LiveRun) -> Outcome | None:
     import time
 
     from headrace.core.errors import CancelSignal, InvalidOption
-    from headrace.kernel_magic import concurrency
 
-    store = run.session.store
-    if store is None or not run.tags:
+    if not run.tags:
         return None
     asked = tuple(f"tag:{tag}" for tag in run.tags)
     seen = _limited.get(asked)
     if seen is None or time.monotonic() - seen[0] > BELIEVED_SECONDS:
-        seen = _limited[asked] = (time.monotonic(), store.limits.known(asked))
+        seen = _limited[asked] = (time.monotonic(), run.session.shelf.limited(asked))
     names = sorted(seen[1])
     if not names:
         return None
-    token = concurrency.current_run_id.set(run.id)
-    slots: list[str] = []
+    tries, let_go = _slots(run, names)
     waited = False
     try:
-        for pause in concurrency.acquire(store, names, 1, None, None, concurrency.LEASE_SECONDS, False, slots):
+        for pause in tries:
             if run.cancelled_above():
                 return Outcome(Kind.CANCEL, None, CancelSignal(run.reason_above()))
             if not waited:
@@ -64,10 +63,23 @@ def acquire(run: LiveRun) -> Outcome | None:
             time.sleep(pause)
     except InvalidOption as error:
         return Outcome(Kind.ERROR, None, error)
-    finally:
-        concurrency.current_run_id.reset(token)
-    run.hold(concurrency.holding(store, slots))
+    run.hold(let_go())
     return None
+
+
+def _slots(run: LiveRun, names: list[str]) -> tuple[Iterator[float], Callable[[], Callable[[], None]]]:
+    """Return the tries to take a slot of each limit, and what returns, once they are taken, how to let go of them."""
+    store, shelf = run.session.store, run.session.shelf
+    if store is None:
+        from headrace.kernel_magic.results.shelf import until_slots_taken
+
+        key = f"slots of {run.id}"
+        return until_slots_taken(shelf, key, run.id, names), lambda: partial(shelf.give_back, key)
+    from headrace.kernel_magic import concurrency
+
+    slots: list[str] = []
+    tries = concurrency.acquire(store, names, 1, None, None, concurrency.LEASE_SECONDS, False, slots, run_id=run.id)
+    return tries, lambda: concurrency.holding(store, slots)
 
 
 async def obey_async(run: LiveRun, step: Step) -> Any:

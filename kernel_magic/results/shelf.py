@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 #: What another process may ask for.
 VERBS = frozenset(
-    {"flow_parameters", "find", "lying", "latest", "read", "save", "touch", "forget", "prepare", "take", "give_back"}
+    "flow_parameters find lying latest read save touch forget prepare take give_back limited take_slots".split()
 )
 #: How often somebody who waits for a key looks again, seconds.
 LOOK_SECONDS = 0.02
+#: … who waits for a slot in another process, which costs the submitter a look into its store.
+SLOT_SECONDS = 0.1
 
 
 class Shelf:
@@ -109,8 +111,30 @@ class Shelf:
             self._taken[key] = let_go
         return let_go is not None
 
+    def limited(self, names: Sequence[str]) -> set[str]:
+        """Return which of the names are limits."""
+        return self._store.limits.known(names)
+
+    def take_slots(self, key: str, run_id: str, names: Sequence[str]) -> bool:
+        """Take a slot of each limit for a run of another process, under a key; return whether all were free.
+
+        Raises
+        ------
+        InvalidOption
+            A limit has no slot at all.
+        """
+        from headrace.kernel_magic import concurrency
+        from headrace.store import liveness
+
+        slots, wait = self._store.limits.acquire(
+            names, holder=liveness.owner_id(), run_id=run_id, lease_seconds=concurrency.LEASE_SECONDS
+        )
+        if wait is None:
+            self._taken[key] = concurrency.holding(self._store, slots)
+        return wait is None
+
     def give_back(self, key: str) -> None:
-        """Give a key back that `take` took."""
+        """Give back what `take` or `take_slots` took."""
         let_go = self._taken.pop(key, None)
         if let_go is not None:
             let_go()
@@ -131,6 +155,12 @@ def until_taken(shelf: Shelf, key: str, run_id: str) -> Iterator[float]:
     """Take a key for a run; yield the seconds to sleep before each further try (one brain for sync and async)."""
     while not shelf.take(key, run_id):
         yield LOOK_SECONDS
+
+
+def until_slots_taken(shelf: Shelf, key: str, run_id: str, names: Sequence[str]) -> Iterator[float]:
+    """Take slots for a run; yield the seconds to sleep before each further try."""
+    while not shelf.take_slots(key, run_id, names):
+        yield SLOT_SECONDS
 
 
 class _Far:

@@ -129,7 +129,7 @@ class Gate:
             if verb not in VERBS:
                 raise UsageError(f"Nobody answers {verb!r}.")
             value = getattr(self._session.shelf, verb)(*arguments)
-            if verb == "take" and value:
+            if verb in ("take", "take_slots") and value:
                 self._taken[arguments[0]] = arguments[1]
             elif verb == "give_back":
                 self._taken.pop(arguments[0], None)
@@ -151,7 +151,7 @@ class Gate:
         return False
 
     def crash(self, message: str, below: str | None = None) -> None:
-        """End every run that the other process left unfinished, or only those below one run, and free their keys."""
+        """End every run that the other process left unfinished, or only those below one run, and free what they held."""
         for key, run_id in list(self._taken.items()):
             if below is None or self._is_below(run_id, below):
                 self._taken.pop(key, None)

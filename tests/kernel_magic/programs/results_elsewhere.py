@@ -20,8 +20,10 @@ from headrace import (
     flow,
     task,
     transaction,
+    wait,
 )
 from headrace.core.errors import CrashedRun
+from headrace.store import get_store
 
 WHERE = sys.argv[1]
 HERE = Path(os.environ["HEADRACE_DATA_DIR"])
@@ -138,6 +140,26 @@ def breaks(x):
     return value
 
 
+@task(tags=["narrow"])
+def narrow():
+    ran("narrow")
+    until((HERE / "go").exists, 60)
+
+
+@task(isolation=ISOLATION)
+def goes_through():
+    narrow()
+
+
+@flow
+def one_at_a_time():
+    both = [goes_through.submit(), goes_through.submit()]
+    until(lambda: "AwaitingConcurrencySlot" in [run.state_name for run in book.of("narrow")], 60)
+    assert times("narrow") == 1
+    (HERE / "go").touch()
+    wait(both)
+
+
 PARENT = os.getpid()
 with runners() as runner:
     book = Book()
@@ -169,3 +191,9 @@ with runners() as runner:
     (HERE / "mended").touch()
     assert breaks.resume(book.one("breaks").id) == 5
     assert [run.state_name for run in book.of("by_flow")][-2:] == ["Completed", "Cached"]
+
+    # A limit of a tag counts wherever the task is called.
+    get_store().limits.save("tag:narrow", 1)
+    one_at_a_time.with_options(task_runner=runner())()
+    assert [run.state_name for run in book.of("narrow")] == ["Completed", "Completed"]
+    assert get_store().limits.all()[0].active == 0
