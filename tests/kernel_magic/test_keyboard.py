@@ -7,74 +7,20 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from engine_help import Book
+from engine_help import Book, run_program
 
-from headrace import flow, get_run_logger, task
+from headrace import flow
 from headrace.kernel_magic.cells.frames import hide_own_frames
 from headrace.kernel_magic.engine import interrupt
 
-#: Ctrl-C comes at every so many-th place where Python may hear a signal.
-STEP = 17
 
-
-@task
-def add(x: int) -> int:
-    get_run_logger().info("adding %s", x)
-    return x + 1
-
-
-@flow
-def whole() -> int:
-    return add(add(1))
-
-
-@pytest.fixture
-def no_collection() -> Iterator[None]:
-    """Python swallows what is raised while it collects garbage."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
-def interrupted_at(place: int, call: Callable[[], object]) -> tuple[bool, bool]:
-    """Call, and send Ctrl-C at a place; return whether there was such a place, and whether it was heard."""
-    count = 0
-
-    def at(frame: types.FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        if event in ("call", "c_return"):
-            count += 1
-            if count == place:
-                handler: Any = signal.getsignal(signal.SIGINT)
-                handler(signal.SIGINT, frame)
-
-    heard = False
-    sys.setprofile(at)
-    try:
-        call()
-    except KeyboardInterrupt:
-        heard = True
-    finally:
-        sys.setprofile(None)
-    return count >= place, heard
-
-
-@pytest.mark.usefixtures("no_collection")
-def test_it_is_heard_wherever_it_lands_and_every_run_ends(book: Book) -> None:
-    assert whole() == 3
-    place, sent = 1, True
-    while sent:
-        sent, heard = interrupted_at(place, whole)
-        assert heard == sent, place
-        place += STEP
-    ends = {(run.definition, run.state_name) for run in book.all()}
-    assert {state for _, state in ends} == {"Completed", "Cancelled"}
-    assert {("whole", "Cancelled"), ("add", "Cancelled")} <= ends
-    assert place > 50 * STEP
+@pytest.mark.process
+@pytest.mark.usefixtures("data_dir")
+def test_it_is_heard_wherever_it_lands_and_every_run_ends() -> None:
+    run_program("interrupted_everywhere.py")
 
 
 def test_it_is_heard_at_once_in_a_body_and_between_attempts(book: Book) -> None:

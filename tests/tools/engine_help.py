@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from headrace.core.runs import Edge, Run, RunFilter
@@ -62,3 +66,16 @@ def until(condition: Callable[[], Any], seconds: float = 10.0, every: float = 0.
         assert time.monotonic() < deadline, f"did not happen within {seconds} s: {condition}"
         wait = __import__("threading").Event()
         wait.wait(every)
+
+
+def run_program(name: str, *arguments: str) -> None:
+    """Run a program of tests/kernel_magic/programs in a process of its own, and see it end well."""
+    tools = Path(__file__).parent
+    environment = {
+        **os.environ,
+        "HEADRACE_LOGGING_TO_CONSOLE": "0",
+        "PYTHONPATH": os.pathsep.join([str(tools), os.environ.get("PYTHONPATH", "")]),
+    }
+    command = [sys.executable, str(tools.parent / "kernel_magic" / "programs" / name), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
