@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import groupby
 from typing import Any
 
 #: Text and data of a run's outputs that are kept, bytes: so much of the beginning, and so much of the end.
@@ -145,7 +146,7 @@ class CellOutputs:
         sys.stdout.flush()
         sys.stderr.flush()
         with self._lock:
-            return [dict(output) for output in (*self._head, *self._tail)]
+            return _joined([*self._head, *self._tail])
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the outputs kept; lines that were not ended are logged."""
@@ -158,7 +159,16 @@ class CellOutputs:
             if self._dropped:
                 note = f"… {self._dropped:,} bytes of output are not kept …\n"
                 found.append({"output_type": "stream", "name": "stderr", "text": note})
-            return [*found, *self._tail]
+            return _joined([*found, *self._tail])
+
+
+def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return copies of outputs, each stretch of one stream as one."""
+    found: list[dict[str, Any]] = []
+    for _, stretch in groupby(outputs, lambda o: o["name"] if o["output_type"] == "stream" else id(o)):
+        first, *others = stretch
+        found.append({**first, "text": "".join(o["text"] for o in (first, *others))} if others else dict(first))
+    return found
 
 
 def _size(output: Mapping[str, Any]) -> int:

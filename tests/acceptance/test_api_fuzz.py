@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server_process import TOKEN, Server, write
+from server_process import TOKEN, Server, of_kind, write
 
 from headrace import flow, task
 from headrace.artifacts import create_markdown_artifact
@@ -28,13 +28,15 @@ CHECKS = (
 
 @pytest.fixture
 def server(data_dir: Path, tmp_path: Path) -> Iterator[Server]:
-    """A server without a worker: nothing that is asked for is really run."""
+    """A server that starts no worker by itself; those that were asked for are ended with it."""
     root = tmp_path / "root"
     root.mkdir()
     found = Server(root, tmp_path / "server.log", "--HeadraceApp.start_workers=False")
     yield found
     found.process.terminate()
     found.process.wait(timeout=30)
+    for worker in of_kind(data_dir, "headrace.server.worker"):
+        worker.terminate()
 
 
 def deployed(server: Server, name: str) -> dict[str, str]:
