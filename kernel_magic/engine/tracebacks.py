@@ -49,7 +49,14 @@ def _strip(shown: Any, seen: set[int]) -> None:
     if shown is None or id(shown) in seen:
         return
     seen.add(id(shown))
-    kept = [frame for frame in shown.stack if not frame.filename.startswith(_HERE)]
+    kept = [frame for frame in shown.stack if not _is_machinery(frame)]
     shown.stack = traceback.StackSummary.from_list(kept)
     for other in (shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())):
         _strip(other, seen)
+
+
+def _is_machinery(frame: traceback.FrameSummary) -> bool:
+    """Return whether a frame is the engine's, or IPython's that runs a cell's code."""
+    return frame.filename.startswith(_HERE) or (
+        frame.name == "run_code" and Path(frame.filename).parts[-3:] == ("IPython", "core", "interactiveshell.py")
+    )

@@ -103,6 +103,7 @@ def test_an_error_is_shown_as_ipython_shows_it_with_the_users_own_line(kernel: K
     assert run.error is not None
     assert run.error["type"] == "ValueError"
     assert "no such thing" in run.error["message"]
+    assert run.error["traceback"].count("File ") == 1
 
 
 def test_a_failed_cell_is_tried_again_and_the_error_before_is_folded(kernel: Kernel, store: Store) -> None:
