@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from pathlib import Path
 
-_HOUSE = str(Path(__file__).parents[2])
+import headrace
+from headrace import kernel_magic
+
+#: The folders of our code, which an editable install leaves apart from each other, beside code that is not ours.
+_HOUSES = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (headrace.__file__, kernel_magic.__file__))
 
 
 def is_ours(filename: str) -> bool:
     """Return whether a file is part of Headrace."""
-    return filename.startswith(_HOUSE)
+    return filename.startswith(_HOUSES)
 
 
 def hide_own_frames(error: BaseException | None) -> None:
