@@ -7,11 +7,10 @@ import sys
 import types
 from pathlib import Path
 
-import headrace
-from headrace import kernel_magic
+from headrace import core
 
 #: The folders of our code, which an editable install leaves apart from each other, beside code that is not ours.
-_HOUSES = tuple(f"{Path(str(file)).parent}{os.sep}" for file in (headrace.__file__, kernel_magic.__file__))
+_HOUSES = tuple(f"{folder}{os.sep}" for folder in (Path(core.__file__).parents[1], Path(__file__).parents[1]))
 
 
 def is_ours(filename: str) -> bool:
