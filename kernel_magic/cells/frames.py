@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import types
-from pathlib import Path
 
-from headrace import core
-
-#: The folders of our code, which an editable install leaves apart from each other, beside code that is not ours.
-_HOUSES = tuple(f"{folder}{os.sep}" for folder in (Path(core.__file__).parents[1], Path(__file__).parents[1]))
+from headrace.kernel_magic.engine.interrupt import OURS
 
 
 def is_ours(filename: str) -> bool:
     """Return whether a file is part of Headrace."""
-    return filename.startswith(_HOUSES)
+    return filename.startswith(OURS)
 
 
 def hide_own_frames(error: BaseException | None) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import _thread
 import ctypes
 import logging
+import os
 import signal
 import sys
 import threading
@@ -35,8 +36,10 @@ from headrace.kernel_magic.engine.live import LIVE, LiveRun, current
 SIGNAL = getattr(signal, "SIGURG", None)
 
 _BODY = _attempt.__code__
-_OURS = (str(Path(core.__file__).parent.parent), str(Path(__file__).parents[1]))
-_STORE, _ENGINE = str(Path(_OURS[0]) / "store"), Path(__file__).parent
+_HOUSES = (Path(core.__file__).parents[1], Path(__file__).parents[1])
+#: The folders of our code, which an editable install leaves apart from each other, beside code that is not ours.
+OURS = tuple(f"{house}{os.sep}" for house in _HOUSES)
+_STORE, _ENGINE = str(_HOUSES[0] / "store"), Path(__file__).parent
 #: Code in these places must not be interrupted half-way: a run would be left without its end, or a record half-written.
 _SHIELDED = (_STORE, str(_ENGINE))
 #: Where Ctrl-C waits: a stack is at such work if this is the innermost of our code on it, a body or a wait aside.
@@ -120,7 +123,7 @@ def at_work(frame: FrameType | None) -> bool:
             return frame is innermost  # else it is the user's code, or a wait, that is interrupted
         if code.co_filename == logging.__file__:  # it would keep the lock of a handler, for which all others wait then
             return True
-        if code.co_filename.startswith(_OURS):
+        if code.co_filename.startswith(OURS):
             return code.co_filename.startswith(_WORK)
         frame = frame.f_back
     return False

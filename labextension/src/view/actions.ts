@@ -5,7 +5,8 @@ import type { IServices } from '../tokens';
 import { sentence } from '../wire/errors';
 import type { IDeployment, IFullRun, IRun, ISchedule } from '../wire/words';
 
-async function attempt(services: IServices, what: () => Promise<void>): Promise<boolean> {
+/** Do it, and say it where it is refused; return whether it was done. */
+export async function attempt(services: IServices, what: () => Promise<unknown>): Promise<boolean> {
   try {
     await what();
     return true;

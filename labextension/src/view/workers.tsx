@@ -1,23 +1,13 @@
 /** The workers that carry runs out, and the limits that hold them back. */
 import * as React from 'react';
 import { ago, exact } from '../pure/time';
-import type { IServices } from '../tokens';
 import { Refused, sentence } from '../wire/errors';
 import type { ILimit, IWorker } from '../wire/words';
+import { attempt } from './actions';
 import { Banner } from './banner';
 import { Empty, IconButton, Loading, Problem, ProgressBar } from './basics';
 import { useLoaded, useNow, useServices } from './context';
 import { useReloadOn } from './live';
-
-async function say(services: IServices, what: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await what();
-    return true;
-  } catch (error) {
-    services.host.notify('error', sentence(error));
-    return false;
-  }
-}
 
 function WorkerRow({ worker }: { worker: IWorker }): JSX.Element {
   const { trans } = useServices().host;
@@ -56,7 +46,7 @@ function Workers(): JSX.Element {
   const [starting, setStarting] = React.useState(false);
   const start = async () => {
     setStarting(true);
-    await say(services, () => manager.api.startWorker());
+    await attempt(services, () => manager.api.startWorker());
     setStarting(false);
     reload();
   };
@@ -218,7 +208,7 @@ function LimitRow({ limit, onChanged }: { limit: ILimit; onChanged: () => void }
       accept: trans.__('Delete'),
       danger: true
     });
-    if (sure && (await say(services, () => manager.api.deleteLimit(limit.name)))) {
+    if (sure && (await attempt(services, () => manager.api.deleteLimit(limit.name)))) {
       onChanged();
     }
   };
