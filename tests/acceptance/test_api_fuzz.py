@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server_process import TOKEN, Server, of_kind, write
+from server_process import TOKEN, Server, end_all, write
 
 from headrace import flow, task
 from headrace.artifacts import create_markdown_artifact
@@ -33,10 +33,7 @@ def server(data_dir: Path, tmp_path: Path) -> Iterator[Server]:
     root.mkdir()
     found = Server(root, tmp_path / "server.log", "--HeadraceApp.start_workers=False")
     yield found
-    found.process.terminate()
-    found.process.wait(timeout=30)
-    for worker in of_kind(data_dir, "headrace.server.worker"):
-        worker.terminate()
+    end_all(found, data_dir)
 
 
 def deployed(server: Server, name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from server_process import TOKEN, Server, ours, wait_for
+from server_process import TOKEN, Server, end_all, ours, wait_for
 
 from headrace.server.routes import all_routes
 from notebooks import code, notebook
@@ -46,13 +46,7 @@ def server(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     (root / "r.ipynb").write_text(json.dumps(notebook(*CELLS)), encoding="utf-8")
     found = Server(root, tmp_path / "server.log")
     yield found
-    found.process.terminate()
-    for process in ours(data_dir):
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    found.process.wait(timeout=30)
+    end_all(found, data_dir)
 
 
 def ask(server: Server, path: str) -> bytes:

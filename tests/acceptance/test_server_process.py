@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from server_process import Server, of_kind, ours, wait_for, write
+from server_process import Server, end_all, of_kind, wait_for, write
 
 pytestmark = [pytest.mark.process, pytest.mark.kernel]
 
@@ -31,13 +30,7 @@ def server(data_dir: Path, root: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HEADRACE_WARM_UNITS", "0")
     found = Server(root, tmp_path / "server.log")
     yield found
-    found.process.terminate()
-    for process in ours(data_dir):
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    found.process.wait(timeout=30)
+    end_all(found, data_dir)
 
 
 def ended(server: Server, run_id: str, seconds: float = 90) -> Any:

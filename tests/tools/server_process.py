@@ -100,6 +100,17 @@ def ours(data_dir: Path) -> list[psutil.Process]:
     return found
 
 
+def end_all(server: Server, data_dir: Path) -> None:
+    """End a server, and whatever works with its store: workers, runs, kernels."""
+    server.process.terminate()
+    for process in ours(data_dir):
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    server.process.wait(timeout=30)
+
+
 def of_kind(data_dir: Path, word: str) -> list[psutil.Process]:
     """Return the living processes among them whose command line holds a word; any may end while it is looked at."""
     found = []
